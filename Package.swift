@@ -1,8 +1,8 @@
-// swift-tools-version:6.1
+// swift-tools-version:6.2
 import PackageDescription
 
 // The layers, top to bottom: martlet → Service → components → {Transport, Delivery} → Pipeline →
-// {OTLP, Config, Telemetry, Compression} → C*. Tests/HouseRules checks the import lines against this graph.
+// {OTLP, Config, Telemetry, Compression} → C*. Tests/HouseRulesTests checks the import lines against this graph.
 
 let strict: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
@@ -14,11 +14,30 @@ let strict: [SwiftSetting] = [
 
 let package = Package(
     name: "martlet",
-    products: [.executable(name: "martlet", targets: ["martlet"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
     ],
-    targets: []
+    targets: [
+        // C libraries and generated C
+        .target(name: "COTLP", path: "Sources/C/COTLP", linkerSettings: [.linkedLibrary("protobuf-c")]),
+        .systemLibrary(name: "CYAML", path: "Sources/C/CYAML"),
+        .systemLibrary(name: "CZlib", path: "Sources/C/CZlib"),
+        .systemLibrary(name: "CDeflate", path: "Sources/C/CDeflate"),
+        .systemLibrary(name: "CZstd", path: "Sources/C/CZstd"),
+        .systemLibrary(name: "CCurl", path: "Sources/C/CCurl"),
+
+        // Base
+        .target(name: "OTLP", dependencies: ["COTLP"], swiftSettings: strict),
+        .target(name: "Compression", dependencies: ["CZlib", "CDeflate", "CZstd"], swiftSettings: strict),
+        .target(name: "Config", dependencies: ["CYAML"], swiftSettings: strict),
+        .target(
+            name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")], swiftSettings: strict),
+
+        // Tests
+        .testTarget(name: "OTLPTests", dependencies: ["OTLP"], swiftSettings: strict),
+        .testTarget(name: "CompressionTests", dependencies: ["Compression"], swiftSettings: strict),
+        .testTarget(name: "ConfigTests", dependencies: ["Config"], swiftSettings: strict),
+    ]
 )

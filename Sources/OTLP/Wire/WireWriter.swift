@@ -182,5 +182,5 @@ package enum WireType: UInt8, Sendable {
 /// Bytes that `value` takes as a varint: 1 to 10.
 @inline(__always)
 package func varintSize(_ value: UInt64) -> Int {
-    (70 - (value | 1).leadingZeroBitCount - 1 + 0) / 7
+    (70 - (value | 1).leadingZeroBitCount) / 7
 }
