@@ -35,6 +35,9 @@ let package = Package(
         .target(
             name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")], swiftSettings: strict),
 
+        // Contracts between components, and the graph of them
+        .target(name: "Pipeline", dependencies: ["OTLP", "Config", "Telemetry"], swiftSettings: strict),
+
         // Tests
         .testTarget(name: "OTLPTests", dependencies: ["OTLP"], swiftSettings: strict),
         .testTarget(name: "CompressionTests", dependencies: ["Compression"], swiftSettings: strict),

@@ -1,0 +1,53 @@
+import Synchronization
+
+/// The acknowledgement of one request. It completes when every branch that the request's batch went down has taken
+/// responsibility for it, or has refused.
+///
+/// Each `Consumer.consume` call owes its receipt exactly one `accept` or `refuse`. A stage that hands the batch to n
+/// others first calls `expect(n - 1)`. All methods may be called from any thread; the completion runs once, on the
+/// thread of the last settlement. A receipt that is dropped unsettled completes as an internal error, so that no
+/// client waits for ever.
+package final class Receipt: Sendable {
+    private let pending = Atomic<Int>(1)
+    private let failure = Mutex<ConsumeError?>(nil)
+    private let completion: @Sendable (ConsumeError?) -> Void
+
+    /// - Parameter completion: gets nil when every branch accepted, otherwise the error that matters most: a
+    ///   retryable one if there is any, since a part of the data is then held by nobody.
+    package init(_ completion: @escaping @Sendable (ConsumeError?) -> Void) {
+        self.completion = completion
+    }
+
+    deinit {
+        if pending.load(ordering: .acquiring) > 0 {
+            completion(ConsumeError(.internal, "a pipeline stage dropped the batch without an answer"))
+        }
+    }
+
+    /// Announces `branches` more settlements. Call before the batch is handed on.
+    package func expect(_ branches: Int) {
+        guard branches > 0 else { return }
+        pending.add(branches, ordering: .relaxed)
+    }
+
+    /// One branch has taken responsibility.
+    package func accept() { settle() }
+
+    /// One branch has not taken the batch.
+    package func refuse(_ error: ConsumeError) {
+        failure.withLock { current in
+            guard let known = current else {
+                current = error
+                return
+            }
+            if error.isRetryable, !known.isRetryable { current = error }
+        }
+        settle()
+    }
+
+    private func settle() {
+        let left = pending.subtract(1, ordering: .acquiringAndReleasing).newValue
+        guard left == 0 else { return }
+        completion(failure.withLock { $0 })
+    }
+}

@@ -1,0 +1,88 @@
+import Synchronization
+
+/// Counts the bytes that requests hold, from the moment a body is announced until the last stage lets go of it, and
+/// refuses new ones at the bound.
+///
+/// Thread-safe. Bytes are counted by lease; a lease lives as long as the bytes do, so nothing has to be given back by
+/// hand.
+package final class MemoryBudget: Sendable {
+    private struct Bounds {
+        var hard: Int
+        var soft: Int
+    }
+
+    private let held = Atomic<Int>(0)
+    private let refusals = Atomic<Int>(0)
+    private let bounds: Mutex<Bounds>
+
+    /// - Parameters:
+    ///   - limit: bytes that may never be passed.
+    ///   - spike: room above the soft limit (`limit - spike`), from which on new requests are refused.
+    package init(limit: Int, spike: Int) {
+        bounds = Mutex(Bounds(hard: max(0, limit), soft: max(0, limit - max(0, spike))))
+    }
+
+    /// Bytes held at present.
+    package var heldBytes: Int { held.load(ordering: .relaxed) }
+    /// Requests refused so far.
+    package var refusedRequests: Int { refusals.load(ordering: .relaxed) }
+    /// Bytes from which on new requests are refused.
+    package var softLimit: Int { bounds.withLock { $0.soft } }
+    /// Bytes that may never be passed.
+    package var hardLimit: Int { bounds.withLock { $0.hard } }
+
+    /// Takes `bytes` for a new request; nil when that passes the soft limit, or when the budget is above it already.
+    package func lease(_ bytes: Int) -> MemoryLease? {
+        let bounds = self.bounds.withLock { $0 }
+        let total = held.add(bytes, ordering: .relaxed).newValue
+        guard total - bytes <= bounds.soft, bytes <= bounds.soft, total <= bounds.hard else {
+            held.subtract(bytes, ordering: .relaxed)
+            refusals.add(1, ordering: .relaxed)
+            return nil
+        }
+        return MemoryLease(budget: self, bytes: bytes)
+    }
+
+    /// Changes an existing lease; growth is refused only at the hard limit.
+    fileprivate func change(by bytes: Int) -> Bool {
+        let total = held.add(bytes, ordering: .relaxed).newValue
+        if bytes > 0, total > hardLimit {
+            held.subtract(bytes, ordering: .relaxed)
+            refusals.add(1, ordering: .relaxed)
+            return false
+        }
+        return true
+    }
+
+    /// How long a refused client should wait: from one second, growing with the pressure, to 30 seconds.
+    package var retryAfter: Duration {
+        let limit = max(1, hardLimit)
+        let pressure = Double(heldBytes) / Double(limit)
+        return .seconds(pressure < 0.9 ? 1 : pressure < 0.97 ? 5 : 30)
+    }
+}
+
+/// Bytes counted in a budget for as long as this object lives.
+package final class MemoryLease: Sendable {
+    private let budget: MemoryBudget
+    private let size: Atomic<Int>
+
+    fileprivate init(budget: MemoryBudget, bytes: Int) {
+        self.budget = budget
+        size = Atomic(bytes)
+    }
+
+    deinit { _ = budget.change(by: -size.load(ordering: .relaxed)) }
+
+    /// Bytes counted.
+    package var bytes: Int { size.load(ordering: .relaxed) }
+
+    /// Counts `bytes` instead of what was counted before; false, with nothing changed, when the hard limit is passed.
+    /// One thread at a time.
+    package func resize(to bytes: Int) -> Bool {
+        let difference = bytes - size.load(ordering: .relaxed)
+        guard budget.change(by: difference) else { return false }
+        size.store(bytes, ordering: .relaxed)
+        return true
+    }
+}
