@@ -1,0 +1,141 @@
+import Synchronization
+
+/// Martlet's own metrics, by name and labels, and their Prometheus text form.
+///
+/// Thread-safe. Instruments are made at start and kept by whoever counts; the registry's lock is only taken to
+/// register and to scrape.
+package final class MetricRegistry: Sendable {
+    package typealias Labels = [(name: String, value: String)]
+
+    private enum Source: Sendable {
+        case counter(Counter)
+        case reading(@Sendable () -> Double)
+        case histogram(Histogram)
+    }
+
+    private struct Series: Sendable {
+        var labels: String
+        var source: Source
+    }
+
+    private struct Family: Sendable {
+        var help: String
+        var type: String
+        var series: [Series] = []
+    }
+
+    private let families = Mutex<[String: Family]>([:])
+
+    package init() {}
+
+    /// A counter; the same name and labels give the same counter. `name` is without the `_total` suffix.
+    package func counter(_ name: String, help: String, labels: Labels = []) -> Counter {
+        let rendered = Self.render(labels)
+        return families.withLock { families in
+            var family = families[name + "_total"] ?? Family(help: help, type: "counter")
+            for series in family.series where series.labels == rendered {
+                if case .counter(let known) = series.source { return known }
+            }
+            let counter = Counter()
+            family.series.append(Series(labels: rendered, source: .counter(counter)))
+            families[name + "_total"] = family
+            return counter
+        }
+    }
+
+    /// A value that is read at each scrape; replaces an earlier one of the same name and labels. `read` runs on the
+    /// scraping thread and must not block.
+    package func gauge(
+        _ name: String, help: String, labels: Labels = [], read: @escaping @Sendable () -> Double
+    ) {
+        register(name, help: help, type: "gauge", labels: labels, source: .reading(read))
+    }
+
+    /// A growing value that somebody else counts, read at each scrape. `name` is without the `_total` suffix.
+    package func counter(
+        _ name: String, help: String, labels: Labels = [], read: @escaping @Sendable () -> Double
+    ) {
+        register(name + "_total", help: help, type: "counter", labels: labels, source: .reading(read))
+    }
+
+    /// A histogram; the same name and labels give the same one.
+    package func histogram(_ name: String, help: String, bounds: [Double], labels: Labels = []) -> Histogram {
+        let rendered = Self.render(labels)
+        return families.withLock { families in
+            var family = families[name] ?? Family(help: help, type: "histogram")
+            for series in family.series where series.labels == rendered {
+                if case .histogram(let known) = series.source { return known }
+            }
+            let histogram = Histogram(bounds: bounds)
+            family.series.append(Series(labels: rendered, source: .histogram(histogram)))
+            families[name] = family
+            return histogram
+        }
+    }
+
+    private func register(_ name: String, help: String, type: String, labels: Labels, source: Source) {
+        let rendered = Self.render(labels)
+        families.withLock { families in
+            var family = families[name] ?? Family(help: help, type: type)
+            family.series.removeAll { $0.labels == rendered }
+            family.series.append(Series(labels: rendered, source: source))
+            families[name] = family
+        }
+    }
+
+    /// All metrics in the Prometheus text format 0.0.4, families in order of name.
+    package func prometheusText() -> String {
+        let snapshot = families.withLock { $0 }
+        var text = ""
+        for (name, family) in snapshot.sorted(by: { $0.key < $1.key }) {
+            text += "# HELP \(name) \(family.help)\n# TYPE \(name) \(family.type)\n"
+            for series in family.series { Self.write(series, name, into: &text) }
+        }
+        return text
+    }
+
+    private static func write(_ series: Series, _ name: String, into text: inout String) {
+        switch series.source {
+        case .counter(let counter):
+            text += "\(name)\(braced(series.labels)) \(counter.value)\n"
+        case .reading(let read):
+            text += "\(name)\(braced(series.labels)) \(number(read()))\n"
+        case .histogram(let histogram):
+            let (counts, sum) = histogram.snapshot
+            let prefix = series.labels.isEmpty ? "" : series.labels + ","
+            var running = 0
+            for (index, count) in counts.enumerated() {
+                running += count
+                let bound = index < histogram.bounds.count ? number(histogram.bounds[index]) : "+Inf"
+                text += "\(name)_bucket{\(prefix)le=\"\(bound)\"} \(running)\n"
+            }
+            text += "\(name)_sum\(braced(series.labels)) \(number(sum))\n"
+            text += "\(name)_count\(braced(series.labels)) \(running)\n"
+        }
+    }
+
+    private static func braced(_ labels: String) -> String { labels.isEmpty ? "" : "{\(labels)}" }
+
+    /// A whole number without a fraction, as Prometheus' own client prints it.
+    private static func number(_ value: Double) -> String {
+        if value == value.rounded(), abs(value) < 1e15 { return String(Int(value)) }
+        return "\(value)"
+    }
+
+    private static func render(_ labels: Labels) -> String {
+        labels.map { "\($0.name)=\"\(escape($0.value))\"" }.joined(separator: ",")
+    }
+
+    private static func escape(_ value: String) -> String {
+        var escaped = ""
+        for character in value {
+            switch character {
+            case "\\": escaped += "\\\\"
+            case "\"": escaped += "\\\""
+            case "\n": escaped += "\\n"
+            default: escaped.append(character)
+            }
+        }
+        return escaped
+    }
+}
