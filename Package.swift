@@ -38,6 +38,16 @@ let package = Package(
         // Contracts between components, and the graph of them
         .target(name: "Pipeline", dependencies: ["OTLP", "Config", "Telemetry"], swiftSettings: strict),
 
+        // What components are made of
+        .target(
+            name: "Transport",
+            dependencies: [
+                "CCurl", "Compression", "OTLP", "Config", "Telemetry", "Pipeline",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ], swiftSettings: strict),
+
         // Tests
         .testTarget(name: "OTLPTests", dependencies: ["OTLP"], swiftSettings: strict),
         .testTarget(name: "CompressionTests", dependencies: ["Compression"], swiftSettings: strict),

@@ -1,0 +1,84 @@
+internal import NIOCore
+internal import Synchronization
+
+/// All connections of a server: their number, and one registry for each event loop.
+final class HTTPServerConnections: Sendable {
+    let count = Atomic<Int>(0)
+    private let limit: Int
+    private let registries = Mutex<[ObjectIdentifier: NIOLoopBound<HTTPConnectionRegistry>]>([:])
+
+    init(limit: Int) { self.limit = limit }
+
+    /// Makes a registry for each loop of the group and starts its clock. Blocks: off the event loops only.
+    func registerLoops(of group: any EventLoopGroup) throws {
+        for loop in group.makeIterator() {
+            let registry = try loop.submit {
+                let registry = NIOLoopBound(HTTPConnectionRegistry(self), eventLoop: loop)
+                loop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { task in
+                    if registry.value.isFinished { task.cancel() } else { registry.value.checkDeadlines() }
+                }
+                return registry
+            }.wait()
+            registries.withLock { $0[ObjectIdentifier(loop)] = registry }
+        }
+    }
+
+    /// The registry of a loop. On that loop.
+    func registry(of loop: any EventLoop) -> HTTPConnectionRegistry? {
+        registries.withLock { $0[ObjectIdentifier(loop)] }?.value
+    }
+
+    /// Counts one more connection, unless that passes the limit.
+    func admitOne() -> Bool {
+        guard count.add(1, ordering: .relaxed).newValue <= limit else {
+            count.subtract(1, ordering: .relaxed)
+            return false
+        }
+        return true
+    }
+
+    func drain() { onEachLoop { $0.drain() } }
+
+    func closeAll() { onEachLoop { $0.closeAll() } }
+
+    private func onEachLoop(_ body: @escaping @Sendable (HTTPConnectionRegistry) -> Void) {
+        for bound in registries.withLock({ Array($0.values) }) {
+            bound.eventLoop.execute { body(bound.value) }
+        }
+    }
+}
+
+/// The connections of one event loop; lives on it.
+final class HTTPConnectionRegistry {
+    private let owner: HTTPServerConnections
+    private var connections: [ObjectIdentifier: HTTPServerConnection] = [:]
+    /// True once the server ends: answers then close their connection.
+    private(set) var isDraining = false
+
+    init(_ owner: HTTPServerConnections) { self.owner = owner }
+
+    /// True when the server ends and nothing is left here.
+    var isFinished: Bool { isDraining && connections.isEmpty }
+
+    func add(_ connection: HTTPServerConnection) { connections[ObjectIdentifier(connection)] = connection }
+
+    func remove(_ connection: HTTPServerConnection) {
+        guard connections.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
+        owner.count.subtract(1, ordering: .relaxed)
+    }
+
+    func drain() {
+        isDraining = true
+        for connection in Array(connections.values) { connection.drain() }
+    }
+
+    func closeAll() {
+        isDraining = true
+        for connection in Array(connections.values) { connection.close() }
+    }
+
+    func checkDeadlines() {
+        let now = NIODeadline.now()
+        for connection in Array(connections.values) { connection.checkDeadline(now) }
+    }
+}

@@ -1,0 +1,118 @@
+package import NIOCore
+package import OTLP
+
+/// The parts of a request head that services look at.
+package struct HTTPHead: Sendable {
+    package var method: String
+    /// Path without query.
+    package var path: String
+    /// Text after `?`; empty when there is none.
+    package var query: String
+    package var headers: HTTPHeaderFields
+    /// Address of the peer, without port; nil when unknown.
+    package var client: String?
+}
+
+/// Request header fields in order. Names compare case-insensitively.
+package struct HTTPHeaderFields: Sendable {
+    package var fields: [(name: String, value: String)]
+
+    package init(_ fields: [(name: String, value: String)] = []) { self.fields = fields }
+
+    /// The first value of `name`, which is given in lower case.
+    package subscript(name: String) -> String? {
+        for field in fields where equalIgnoringCase(field.name, name) { return field.value }
+        return nil
+    }
+
+    /// All values of `name`, which is given in lower case.
+    package func values(_ name: String) -> [String] {
+        fields.filter { equalIgnoringCase($0.name, name) }.map(\.value)
+    }
+}
+
+/// Whether `text` equals `lowercased` but for the case of ASCII letters.
+package func equalIgnoringCase(_ text: String, _ lowercased: String) -> Bool {
+    let left = text.utf8
+    let right = lowercased.utf8
+    guard left.count == right.count else { return false }
+    for (one, other) in zip(left, right) {
+        let folded = one >= 0x41 && one <= 0x5A ? one | 0x20 : one
+        if folded != other { return false }
+    }
+    return true
+}
+
+/// An answer. Bodies are small: they are held in memory whole.
+package struct HTTPAnswer: Sendable {
+    package var status: Int
+    /// Fields beside `Content-Length` and `Connection`, which the server writes.
+    package var headers: [(name: String, value: String)]
+    package var body: [UInt8]
+    /// Close the connection after this answer.
+    package var closes: Bool
+
+    package init(
+        status: Int, headers: [(name: String, value: String)] = [], body: [UInt8] = [], closes: Bool = false
+    ) {
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.closes = closes
+    }
+
+    /// A plain text answer.
+    package static func text(_ status: Int, _ text: String, headers: [(name: String, value: String)] = []) -> Self {
+        HTTPAnswer(
+            status: status, headers: [("Content-Type", "text/plain; charset=utf-8")] + headers,
+            body: Array(text.utf8))
+    }
+}
+
+/// What a service says once it has seen the head of a request.
+package enum HTTPAdmission: Sendable {
+    /// Read the body, up to `limit` bytes, and hand it over whole. `lease` is kept with the body's bytes.
+    case body(limit: Int, lease: (any AnyObject & Sendable)?)
+    /// Answer now; the body is not read into memory.
+    case answer(HTTPAnswer)
+}
+
+/// The application behind a server. One service serves all connections, on all event loops.
+package protocol HTTPService: Sendable {
+    /// Looks at a head and says whether the body is wanted. On the connection's event loop; must not block.
+    /// - Parameter length: the announced body size in bytes; nil when chunked; 0 without a body.
+    func admit(_ head: HTTPHead, length: Int?) -> HTTPAdmission
+
+    /// Gets the whole request; answers through `responder`, now or later, exactly once, from any thread. On the
+    /// connection's event loop; must not block.
+    func respond(to head: HTTPHead, body: WireBytes, responder: HTTPResponder)
+
+    /// The answer for a body that passed its limit.
+    func bodyTooLarge(_ head: HTTPHead, limit: Int) -> HTTPAnswer
+
+    /// The answer for a request that is not valid HTTP, or too slow.
+    func badRequest(status: Int, message: String) -> HTTPAnswer
+}
+
+extension HTTPService {
+    package func bodyTooLarge(_ head: HTTPHead, limit: Int) -> HTTPAnswer {
+        .text(413, "request body larger than \(limit) bytes\n")
+    }
+
+    package func badRequest(status: Int, message: String) -> HTTPAnswer { .text(status, message + "\n") }
+}
+
+/// Sends the answer to one request. May be used from any thread, once; a second answer is ignored.
+package struct HTTPResponder: Sendable {
+    package let eventLoop: any EventLoop
+    let connection: NIOLoopBound<HTTPServerConnection>
+    let requestNumber: UInt64
+
+    package func send(_ answer: HTTPAnswer) {
+        if eventLoop.inEventLoop {
+            connection.value.answer(requestNumber, answer)
+        } else {
+            eventLoop.execute { [self] in connection.value.answer(requestNumber, answer) }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+package import NIOCore
+internal import NIOHTTP1
+internal import NIOPosix
+internal import Synchronization
+
+/// An HTTP/1.1 server on NIO event loops. Connections are spread over the loops; each lives on one.
+package final class HTTPServer: Sendable {
+    private let service: any HTTPService
+    private let settings: HTTPServerSettings
+    private let connections: HTTPServerConnections
+    private let listener = Mutex<(any Channel)?>(nil)
+
+    package init(settings: HTTPServerSettings, service: any HTTPService) {
+        self.settings = settings
+        self.service = service
+        connections = HTTPServerConnections(limit: settings.maximumConnections)
+    }
+
+    /// Connections open at present.
+    package var openConnections: Int { connections.count.load(ordering: .relaxed) }
+
+    /// Binds and starts to accept. Blocks until bound: call it off the event loops.
+    ///
+    /// - Returns: the port, which the system chose when `settings.port` is 0.
+    /// - Throws: `HTTPServerBindError`, which names the address.
+    @discardableResult
+    package func start(on group: any EventLoopGroup) throws -> Int {
+        try connections.registerLoops(of: group)
+        let (service, settings, connections) = (service, settings, connections)
+        let bootstrap = ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 1024)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
+            .childChannelOption(
+                .recvAllocator,
+                value: AdaptiveRecvByteBufferAllocator(minimum: 4 << 10, initial: 16 << 10, maximum: 256 << 10)
+            )
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    guard let registry = connections.registry(of: channel.eventLoop), connections.admitOne() else {
+                        try channel.pipeline.syncOperations.addHandler(
+                            RefusingHandler(answer: service.badRequest(status: 503, message: "too many connections")))
+                        return
+                    }
+                    let pipeline = channel.pipeline.syncOperations
+                    try pipeline.addHandler(
+                        ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes)))
+                    try pipeline.addHandler(
+                        HTTPServerConnection(service: service, settings: settings, registry: registry))
+                }
+            }
+        do {
+            let channel = try bootstrap.bind(host: settings.host, port: settings.port).wait()
+            listener.withLock { $0 = channel }
+            return channel.localAddress?.port ?? settings.port
+        } catch {
+            throw HTTPServerBindError(host: settings.host, port: settings.port, cause: "\(error)")
+        }
+    }
+
+    /// Stops accepting and ends idle connections. Busy ones end after their answer. Returns at once; does nothing
+    /// the second time.
+    package func drain() {
+        let channel = listener.withLock { listener in
+            defer { listener = nil }
+            return listener
+        }
+        channel?.close(promise: nil)
+        connections.drain()
+    }
+
+    /// Closes what is still open, answered or not.
+    package func close() {
+        drain()
+        connections.closeAll()
+    }
+}
+
+/// The address could not be bound.
+package struct HTTPServerBindError: Error, CustomStringConvertible {
+    package var host: String
+    package var port: Int
+    package var cause: String
+
+    package var description: String {
+        "cannot listen on \(host):\(port): \(cause); is another process using the port?"
+    }
+}
+
+/// Answers a connection that is over the bound, and closes it.
+private final class RefusingHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private let answer: HTTPAnswer
+
+    init(answer: HTTPAnswer) { self.answer = answer }
+
+    func channelActive(context: ChannelHandlerContext) {
+        let buffer = HTTPAnswerEncoder.encode(
+            answer, extra: [("Retry-After", "1")], closes: true, allocator: context.channel.allocator)
+        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        context.writeAndFlush(wrapOutboundOut(buffer)).whenComplete { _ in bound.value.close(promise: nil) }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {}
+}

@@ -1,0 +1,293 @@
+internal import Glibc
+internal import NIOCore
+internal import NIOHTTP1
+internal import OTLP
+
+/// One HTTP/1.1 connection: reads one request at a time, collects its body under the service's limit, and writes the
+/// answer. Requests that a client pipelines wait until the one before is answered.
+///
+/// Lives on its channel's event loop.
+final class HTTPServerConnection: ChannelDuplexHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias OutboundIn = Never
+    typealias OutboundOut = ByteBuffer
+
+    private enum State {
+        /// Between requests.
+        case idle
+        /// A body is coming in.
+        case reading(HTTPHead)
+        /// A body is coming in that nobody wants; the answer is out or waits for its end.
+        case discarding
+        /// The service has the request.
+        case waiting
+        /// No more requests are taken.
+        case closing
+    }
+
+    /// Most bytes of an unwanted body that are read to keep the connection usable; above it, it is closed.
+    private static let discardLimit = 256 << 10
+
+    private let service: any HTTPService
+    private let settings: HTTPServerSettings
+    private let registry: HTTPConnectionRegistry
+    private var context: ChannelHandlerContext?
+    private var state = State.idle
+    private var requestNumber: UInt64 = 0
+    private var body = WireWriter()
+    private var bodyLimit = 0
+    private var lease: (any AnyObject & Sendable)?
+    private var discarded = 0
+    private var keepsAlive = true
+    private var postponed: [HTTPServerRequestPart] = []
+    private var readIsPostponed = false
+    private var client: String?
+    /// When the present phase is given up; nil while the service works.
+    private(set) var deadline: NIODeadline?
+
+    init(service: any HTTPService, settings: HTTPServerSettings, registry: HTTPConnectionRegistry) {
+        self.service = service
+        self.settings = settings
+        self.registry = registry
+    }
+
+    // MARK: Channel events
+
+    func channelActive(context: ChannelHandlerContext) {
+        self.context = context
+        client = context.remoteAddress?.ipAddress
+        expect(settings.readHeaderTimeout)
+        registry.add(self)
+        context.fireChannelActive()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        registry.remove(self)
+        state = .closing
+        lease = nil
+        body = WireWriter()
+        postponed = []
+        self.context = nil
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        guard error is HTTPParserError else {
+            context.close(promise: nil)
+            return
+        }
+        switch state {
+        case .waiting, .closing:
+            // The answer to the request before still goes out, then the connection ends.
+            keepsAlive = false
+        case .idle, .reading, .discarding:
+            let tooLong = (error as? HTTPParserError) == .headerOverflow
+            requestNumber &+= 1
+            keepsAlive = false
+            write(service.badRequest(status: tooLong ? 431 : 400, message: "malformed HTTP request"))
+        }
+    }
+
+    func read(context: ChannelHandlerContext) {
+        if case .waiting = state {
+            // Back-pressure: nothing more is read from this client until its request is settled.
+            readIsPostponed = true
+        } else {
+            context.read()
+        }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let part = unwrapInboundIn(data)
+        if case .waiting = state {
+            postponed.append(part)
+        } else {
+            handle(part)
+        }
+    }
+
+    private func handle(_ part: HTTPServerRequestPart) {
+        switch (part, state) {
+        case (.head(let head), .idle):
+            begin(head)
+        case (.body(let chunk), .reading(let head)):
+            collect(chunk, head)
+        case (.body(let chunk), .discarding):
+            discarded += chunk.readableBytes
+            if discarded > Self.discardLimit { close() }
+        case (.end, .reading(let head)):
+            finish(head)
+        case (.end, .discarding):
+            becomeIdle()
+        default:
+            break
+        }
+    }
+
+    // MARK: Requests
+
+    private func begin(_ head: HTTPRequestHead) {
+        requestNumber &+= 1
+        keepsAlive = head.isKeepAlive && settings.keepAlive && !registry.isDraining
+        if settings.readTimeout > .zero { expect(settings.readTimeout) } else { deadline = nil }
+        let (path, query) = Self.split(head.uri)
+        let request = HTTPHead(
+            method: head.method.rawValue, path: path, query: query,
+            headers: HTTPHeaderFields(head.headers.map { (name: $0.name, value: $0.value) }), client: client)
+        let length = Self.bodyLength(head.headers)
+        switch service.admit(request, length: length) {
+        case .answer(let answer):
+            discarded = 0
+            // An unwanted body that is small is read past; a large one is not worth the bytes.
+            if length.map({ $0 > Self.discardLimit }) ?? true { keepsAlive = false }
+            state = .discarding
+            write(answer)
+        case .body(let limit, let lease):
+            if let length, length > limit {
+                keepsAlive = keepsAlive && length <= Self.discardLimit
+                discarded = 0
+                state = .discarding
+                write(service.bodyTooLarge(request, limit: limit))
+                return
+            }
+            bodyLimit = limit
+            self.lease = lease
+            body = WireWriter(capacity: length ?? 0, limit: limit)
+            state = .reading(request)
+            if let expectation = request.headers["expect"], equalIgnoringCase(expectation, "100-continue") {
+                writeContinue()
+            }
+        }
+    }
+
+    private func collect(_ chunk: ByteBuffer, _ head: HTTPHead) {
+        chunk.withUnsafeReadableBytes { body.append($0) }
+        guard body.overflowed else { return }
+        body = WireWriter()
+        lease = nil
+        discarded = 0
+        keepsAlive = false
+        state = .discarding
+        write(service.bodyTooLarge(head, limit: bodyLimit))
+    }
+
+    private func finish(_ head: HTTPHead) {
+        guard let context else { return }
+        let bytes = WireBytes(taking: &body, accounting: lease)
+        lease = nil
+        deadline = nil
+        state = .waiting
+        let responder = HTTPResponder(
+            eventLoop: context.eventLoop, connection: NIOLoopBound(self, eventLoop: context.eventLoop),
+            requestNumber: requestNumber)
+        service.respond(to: head, body: bytes, responder: responder)
+    }
+
+    /// Writes the answer to request `number`, unless it was answered already or the connection is gone.
+    func answer(_ number: UInt64, _ answer: HTTPAnswer) {
+        guard number == requestNumber, case .waiting = state else { return }
+        write(answer)
+        guard context != nil, keepsAlive else { return }
+        becomeIdle()
+    }
+
+    private func becomeIdle() {
+        guard let context, keepsAlive else {
+            close()
+            return
+        }
+        state = .idle
+        expect(settings.idleTimeout)
+        let waiting = postponed
+        postponed = []
+        for (index, part) in waiting.enumerated() {
+            if case .waiting = state {
+                postponed.append(contentsOf: waiting[index...])
+                break
+            }
+            handle(part)
+        }
+        if readIsPostponed, case .waiting = state { return }
+        if readIsPostponed {
+            readIsPostponed = false
+            context.read()
+        }
+    }
+
+    // MARK: Output
+
+    private func write(_ answer: HTTPAnswer) {
+        guard let context else { return }
+        let closes = answer.closes || !keepsAlive || registry.isDraining
+        keepsAlive = !closes
+        let buffer = HTTPAnswerEncoder.encode(
+            answer, extra: settings.responseHeaders, closes: closes, allocator: context.channel.allocator)
+        if closes {
+            state = .closing
+            deadline = .now() + .seconds(10)
+            let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+            context.writeAndFlush(wrapOutboundOut(buffer)).whenComplete { _ in Self.lingeringClose(bound.value) }
+        } else {
+            context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
+        }
+    }
+
+    /// Ends our side first: a close while the peer still sends would reset the connection and lose the answer.
+    private static func lingeringClose(_ context: ChannelHandlerContext) {
+        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        context.close(mode: .output).whenFailure { _ in bound.value.close(promise: nil) }
+    }
+
+    private func writeContinue() {
+        guard let context else { return }
+        var buffer = context.channel.allocator.buffer(capacity: 32)
+        buffer.writeStaticString("HTTP/1.1 100 Continue\r\n\r\n")
+        context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
+    }
+
+    func close() {
+        state = .closing
+        context?.close(promise: nil)
+    }
+
+    // MARK: Time
+
+    private func expect(_ timeout: Duration) { deadline = .now() + TimeAmount(timeout) }
+
+    /// Called about once a second: gives up a connection whose phase has lasted too long.
+    func checkDeadline(_ now: NIODeadline) {
+        guard let deadline, deadline <= now else { return }
+        self.deadline = nil
+        switch state {
+        case .reading:
+            requestNumber &+= 1
+            keepsAlive = false
+            body = WireWriter()
+            lease = nil
+            write(service.badRequest(status: 408, message: "the request body came too slowly"))
+        case .idle, .discarding, .closing:
+            close()
+        case .waiting:
+            break
+        }
+    }
+
+    /// Part of a graceful stop: an idle connection ends now, a busy one after its answer.
+    func drain() {
+        keepsAlive = false
+        if case .idle = state { close() }
+    }
+
+    // MARK: Parsing
+
+    private static func split(_ uri: String) -> (path: String, query: String) {
+        guard let mark = uri.utf8.firstIndex(of: UInt8(ascii: "?")) else { return (uri, "") }
+        return (String(uri[..<mark]), String(uri[uri.index(after: mark)...]))
+    }
+
+    /// Announced size of the body; nil when chunked, 0 without one.
+    private static func bodyLength(_ headers: HTTPHeaders) -> Int? {
+        if headers.contains(name: "transfer-encoding") { return nil }
+        return headers.first(name: "content-length").flatMap { Int($0) } ?? 0
+    }
+}

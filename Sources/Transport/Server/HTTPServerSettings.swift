@@ -1,0 +1,22 @@
+/// Bounds and time-outs of an HTTP server; names as in otelcol's confighttp where it has them.
+package struct HTTPServerSettings: Sendable {
+    package var host: String
+    package var port: Int
+    /// Most connections at once; further ones are answered 503 and closed. Key `max_connections`.
+    package var maximumConnections = 4096
+    /// Longest time from the first byte of a head to its last. Key `read_header_timeout`.
+    package var readHeaderTimeout: Duration = .seconds(60)
+    /// Longest time from the head's end to the body's end; zero turns it off. Key `read_timeout`.
+    package var readTimeout: Duration = .seconds(60)
+    /// Longest time without a request on an open connection. Key `idle_timeout`.
+    package var idleTimeout: Duration = .seconds(60)
+    /// False answers `Connection: close` to every request. Key `keep_alives_enabled`.
+    package var keepAlive = true
+    /// Fields added to every answer. Key `response_headers`.
+    package var responseHeaders: [(name: String, value: String)] = []
+
+    package init(host: String, port: Int) {
+        self.host = host
+        self.port = port
+    }
+}
