@@ -50,7 +50,8 @@ let package = Package(
 
         // Tests
         .testTarget(name: "OTLPTests", dependencies: ["OTLP"], swiftSettings: strict),
-        .testTarget(name: "CompressionTests", dependencies: ["Compression"], swiftSettings: strict),
+        .testTarget(
+            name: "CompressionTests", dependencies: ["Compression", "CZlib", "CZstd"], swiftSettings: strict),
         .testTarget(name: "ConfigTests", dependencies: ["Config"], swiftSettings: strict),
     ]
 )
