@@ -1,5 +1,6 @@
 package import NIOCore
 package import OTLP
+package import Pipeline
 
 /// The parts of a request head that services look at.
 package struct HTTPHead: Sendable {
@@ -33,14 +34,21 @@ package struct HTTPHeaderFields: Sendable {
 
 /// Whether `text` equals `lowercased` but for the case of ASCII letters.
 package func equalIgnoringCase(_ text: String, _ lowercased: String) -> Bool {
-    let left = text.utf8
-    let right = lowercased.utf8
-    guard left.count == right.count else { return false }
-    for (one, other) in zip(left, right) {
-        let folded = one >= 0x41 && one <= 0x5A ? one | 0x20 : one
-        if folded != other { return false }
+    guard text.utf8.count == lowercased.utf8.count else { return false }
+    let equal = text.utf8.withContiguousStorageIfAvailable { left in
+        lowercased.utf8.withContiguousStorageIfAvailable { right in
+            var index = 0
+            while index < left.count {
+                let byte = left[index]
+                let folded = byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte
+                if folded != right[index] { return false }
+                index += 1
+            }
+            return true
+        }
     }
-    return true
+    // Bridged strings have no contiguous storage; on Linux there are none.
+    return (equal ?? nil) ?? (text.lowercased() == lowercased)
 }
 
 /// An answer. Bodies are small: they are held in memory whole.
@@ -71,8 +79,9 @@ package struct HTTPAnswer: Sendable {
 
 /// What a service says once it has seen the head of a request.
 package enum HTTPAdmission: Sendable {
-    /// Read the body, up to `limit` bytes, and hand it over whole. `lease` is kept with the body's bytes.
-    case body(limit: Int, lease: (any AnyObject & Sendable)?)
+    /// Read the body, up to `limit` bytes, and hand it over whole. `lease` is kept with the body's bytes, and grows
+    /// with a body of unannounced size.
+    case body(limit: Int, lease: MemoryLease?)
     /// Answer now; the body is not read into memory.
     case answer(HTTPAnswer)
 }
@@ -90,6 +99,9 @@ package protocol HTTPService: Sendable {
     /// The answer for a body that passed its limit.
     func bodyTooLarge(_ head: HTTPHead, limit: Int) -> HTTPAnswer
 
+    /// The answer for a body of unannounced size that the memory budget has no room for.
+    func outOfMemory(_ head: HTTPHead) -> HTTPAnswer
+
     /// The answer for a request that is not valid HTTP, or too slow.
     func badRequest(status: Int, message: String) -> HTTPAnswer
 }
@@ -97,6 +109,10 @@ package protocol HTTPService: Sendable {
 extension HTTPService {
     package func bodyTooLarge(_ head: HTTPHead, limit: Int) -> HTTPAnswer {
         .text(413, "request body larger than \(limit) bytes\n")
+    }
+
+    package func outOfMemory(_ head: HTTPHead) -> HTTPAnswer {
+        .text(503, "out of memory for request bodies\n", headers: [("Retry-After", "1")])
     }
 
     package func badRequest(status: Int, message: String) -> HTTPAnswer { .text(status, message + "\n") }

@@ -2,6 +2,7 @@ internal import Glibc
 internal import NIOCore
 internal import NIOHTTP1
 internal import OTLP
+internal import Pipeline
 
 /// One HTTP/1.1 connection: reads one request at a time, collects its body under the service's limit, and writes the
 /// answer. Requests that a client pipelines wait until the one before is answered.
@@ -36,7 +37,7 @@ final class HTTPServerConnection: ChannelDuplexHandler {
     private var requestNumber: UInt64 = 0
     private var body = WireWriter()
     private var bodyLimit = 0
-    private var lease: (any AnyObject & Sendable)?
+    private var lease: MemoryLease?
     private var discarded = 0
     private var keepsAlive = true
     private var postponed: [HTTPServerRequestPart] = []
@@ -162,13 +163,20 @@ final class HTTPServerConnection: ChannelDuplexHandler {
 
     private func collect(_ chunk: ByteBuffer, _ head: HTTPHead) {
         chunk.withUnsafeReadableBytes { body.append($0) }
-        guard body.overflowed else { return }
+        if body.overflowed {
+            giveUpBody(service.bodyTooLarge(head, limit: bodyLimit))
+        } else if let lease, body.count > lease.bytes, !lease.resize(to: min(bodyLimit, body.count * 2)) {
+            giveUpBody(service.outOfMemory(head))
+        }
+    }
+
+    private func giveUpBody(_ answer: HTTPAnswer) {
         body = WireWriter()
         lease = nil
         discarded = 0
         keepsAlive = false
         state = .discarding
-        write(service.bodyTooLarge(head, limit: bodyLimit))
+        write(answer)
     }
 
     private func finish(_ head: HTTPHead) {
