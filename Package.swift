@@ -38,7 +38,12 @@ let package = Package(
             name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")], swiftSettings: strict),
 
         // Contracts between components, and the graph of them
-        .target(name: "Pipeline", dependencies: ["OTLP", "Config", "Telemetry"], swiftSettings: strict),
+        .target(
+            name: "Pipeline",
+            dependencies: [
+                "OTLP", "Config", "Telemetry", .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: strict),
 
         // What components are made of
         .target(

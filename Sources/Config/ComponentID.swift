@@ -72,7 +72,7 @@ package struct IDError: Error, Sendable, CustomStringConvertible {
 }
 
 /// What flows through a pipeline.
-package enum Signal: String, Sendable, Hashable, CaseIterable {
+package enum PipelineSignal: String, Sendable, Hashable, CaseIterable {
     /// Spans.
     case traces
     /// Data points.
@@ -84,12 +84,12 @@ package enum Signal: String, Sendable, Hashable, CaseIterable {
 /// The id of a pipeline: a signal, or `signal/name`.
 package struct PipelineID: Sendable, Hashable, CustomStringConvertible {
     /// What flows through it.
-    package let signal: Signal
+    package let signal: PipelineSignal
     /// The name after `/`; empty without one.
     package let name: String
 
     /// Makes an id from valid parts; input goes through `parse`.
-    package init(signal: Signal, name: String = "") {
+    package init(signal: PipelineSignal, name: String = "") {
         self.signal = signal
         self.name = name
     }
@@ -104,13 +104,13 @@ package struct PipelineID: Sendable, Hashable, CustomStringConvertible {
             if name.isEmpty { throw IDError("the pipeline id \(quoted(text)) has nothing after \"/\"") }
         }
         let word = String(trimmed(signalText))
-        guard let signal = Signal(rawValue: word) else {
+        guard let signal = PipelineSignal(rawValue: word) else {
             if word == "profiles" {
                 throw IDError("pipelines for profiles are not supported; the signals are traces, metrics and logs")
             }
             var message =
-                "the pipeline id \(quoted(text)) must start with " + Signal.allCases.map(\.rawValue).listed()
-            if let near = NearestName.find(word, among: Signal.allCases.map(\.rawValue)) {
+                "the pipeline id \(quoted(text)) must start with " + PipelineSignal.allCases.map(\.rawValue).listed()
+            if let near = NearestName.find(word, among: PipelineSignal.allCases.map(\.rawValue)) {
                 message += " (did you mean \(quoted(near))?)"
             }
             throw IDError(message)
