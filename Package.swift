@@ -61,6 +61,14 @@ let package = Package(
             dependencies: [
                 "OTLP", "Compression", "Config", "Telemetry", "Pipeline", "Transport",
                 .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: strict),
+        .target(name: "Processors", dependencies: ["OTLP", "Config", "Pipeline"], swiftSettings: strict),
+        .target(name: "Connectors", dependencies: ["OTLP", "Config", "Pipeline"], swiftSettings: strict),
+        .target(
+            name: "Extensions",
+            dependencies: [
+                "OTLP", "Config", "Pipeline", "Transport", .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
 
         .executableTarget(

@@ -1,0 +1,27 @@
+package import Config
+
+extension HTTPServerSettings {
+    /// Reads the keys of otelcol's confighttp that a server without TLS and authentication has.
+    ///
+    /// - Parameter defaultPort: port of the endpoint `localhost:<port>` that is used when none is given.
+    package init(from section: ConfigSection, defaultPort: Int) {
+        let endpoint = section.endpoint("endpoint") ?? ConfigEndpoint(host: "localhost", port: defaultPort)
+        self.init(host: endpoint.host.isEmpty ? "0.0.0.0" : endpoint.host, port: endpoint.port)
+        if let transport = section.string("transport"), transport != "tcp" {
+            section.error("transport", "must be \"tcp\"")
+        }
+        maximumConnections = section.integer("max_connections", in: 1...1_000_000) ?? maximumConnections
+        readHeaderTimeout = section.duration("read_header_timeout", in: .milliseconds(1) ... .seconds(86_400)) ?? readHeaderTimeout
+        readTimeout = section.duration("read_timeout", in: .zero ... .seconds(86_400)) ?? readTimeout
+        idleTimeout = section.duration("idle_timeout", in: .milliseconds(1) ... .seconds(86_400)) ?? idleTimeout
+        keepAlive = section.bool("keep_alives_enabled") ?? keepAlive
+        if let headers = section.secretMap("response_headers") {
+            for (name, value) in headers { responseHeaders.append((name, value.reveal())) }
+        }
+        section.refuse("tls", because: "put a TLS-terminating proxy in front, or listen on loopback only")
+        section.refuse("auth", because: "no server authenticator is available; listen on loopback only")
+        section.refuse("middlewares", because: "there are no middleware extensions")
+        section.refuse("write_timeout", because: "answers wait for their receipt; see \"idle_timeout\"")
+        section.refuse("compression_algorithms", because: "gzip, deflate, zlib and zstd are always accepted")
+    }
+}
