@@ -19,16 +19,20 @@ final class ClientTestServer: Sendable {
         spawnThread { [self] in
             while true {
                 let socket = accept(listener, nil, nil)
-                guard socket >= 0 else { return }
+                guard socket >= 0 else {
+                    // Closed by the thread that uses it, so that the number is not taken by another test meanwhile.
+                    close(listener)
+                    return
+                }
                 accepted.add(1, ordering: .sequentiallyConsistent)
                 spawnThread { handler(TestConnection(socket: socket)) }
             }
         }
     }
 
+    /// Refuses new connections; those that are open stay.
     func stop() {
         Glibc.shutdown(listener, Int32(SHUT_RDWR))
-        close(listener)
     }
 
     /// Answers every request on a connection in the same way.
