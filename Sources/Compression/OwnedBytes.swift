@@ -24,6 +24,14 @@ package struct OwnedBytes: ~Copyable, @unchecked Sendable {
         self.init(adopting: copy, count: total)
     }
 
+    /// A copy of `bytes`.
+    /// - Throws: `.outOfMemory`.
+    package init(copying bytes: [UInt8]) throws(CompressionError) {
+        guard let copy = malloc(max(bytes.count, 1)) else { throw .outOfMemory }
+        bytes.withUnsafeBytes { gather([$0], into: copy) }
+        self.init(adopting: copy, count: bytes.count)
+    }
+
     deinit { free(base) }
 
     /// The bytes; valid while this value lives.

@@ -1,0 +1,109 @@
+package import Compression
+
+/// Limits and habits of one `HTTPClient`.
+package struct HTTPClientSettings: Sendable, Equatable {
+    /// Requests that may be under way, waiting ones included; more are refused as `.overloaded`.
+    package var maxInFlight = 1024
+    /// Connections to keep open while unused, over all hosts; 0 is no limit.
+    package var maxIdleConnections = 100
+    /// Connections to one host at a time; requests beyond wait for one. 0 is no limit.
+    package var maxConnectionsPerHost = 0
+    /// A connection that was unused for longer is not used again. Whole seconds; 0 is no limit.
+    package var idleConnectionTimeout = Duration.seconds(90)
+    /// One connection per request.
+    package var disableKeepAlives = false
+    /// URL of a proxy (http, https, socks5); nil for that of the environment (`http_proxy`, `https_proxy`, `no_proxy`),
+    /// which does not count for loopback hosts.
+    package var proxyURL: String?
+    /// Bytes handed to one `send` of a large body; `bufferBytes` bounds it.
+    package var uploadBufferBytes = 512 << 10
+    /// Bytes taken by one `recv`; `bufferBytes` bounds it.
+    package var receiveBufferBytes = 16 << 10
+    package var tls = TLSClientSettings()
+
+    /// What libcurl takes as size of a buffer.
+    package static let bufferBytes = 16 << 10...2 << 20
+
+    package init() {}
+}
+
+/// A request body: immutable bytes in one or more pieces, which may be sent any number of times.
+package final class HTTPRequestBody: @unchecked Sendable {
+    // Sendable is unchecked because of the pointers: nobody writes to the bytes while this object lives.
+
+    let slices: [UnsafeRawBufferPointer]
+    /// Bytes in all pieces.
+    package let count: Int
+    private let bytes: OwnedBytes?
+    private let owner: (any AnyObject & Sendable)?
+
+    /// One piece; the bytes are freed with this object.
+    package init(_ bytes: consuming OwnedBytes) {
+        slices = [bytes.bytes]
+        count = bytes.count
+        owner = nil
+        self.bytes = consume bytes
+    }
+
+    /// Several pieces, sent in order without being copied together first.
+    ///
+    /// - Parameters:
+    ///   - slices: bytes that stay valid and unchanged as long as `owner` lives.
+    ///   - owner: kept until this object goes away.
+    package init(gathering slices: [UnsafeRawBufferPointer], owner: any AnyObject & Sendable) {
+        self.slices = slices.filter { !$0.isEmpty }
+        count = self.slices.reduce(0) { $0 + $1.count }
+        bytes = nil
+        self.owner = owner
+    }
+}
+
+/// Request methods. `get` and `delete` send a body only when there is one.
+package enum HTTPMethod: String, Sendable {
+    case get = "GET"
+    case post = "POST"
+    case put = "PUT"
+    case delete = "DELETE"
+}
+
+package struct HTTPClientRequest: Sendable {
+    /// Absolute, http or https. A user and password in it become basic authentication.
+    package var url: String
+    package var method: HTTPMethod
+    /// Sent as they are, `Content-Type` included; `Host`, `Content-Length` and `Accept: */*` are added. Names are
+    /// tokens and values have no control characters (RFC 9110 §5), else the request fails as `.invalidRequest`.
+    package var headers: [(name: String, value: String)]
+    /// Kept until the completion has been called.
+    package var body: HTTPRequestBody?
+    /// For the whole attempt, from `send` to the last byte of the answer, waiting for a connection included.
+    package var timeout: Duration
+    /// Most bytes of the answer's body.
+    package var maxResponseBytes: Int
+    /// Response headers to hand over, beside `Content-Type` and `Retry-After`.
+    package var wantedHeaders: [String] = []
+
+    /// 4 MiB, which OTLP recommends.
+    package static let defaultMaxResponseBytes = 4 << 20
+
+    package init(
+        url: String, method: HTTPMethod = .post, headers: [(name: String, value: String)] = [],
+        body: HTTPRequestBody? = nil, timeout: Duration, maxResponseBytes: Int = defaultMaxResponseBytes
+    ) {
+        self.url = url
+        self.method = method
+        self.headers = headers
+        self.body = body
+        self.timeout = timeout
+        self.maxResponseBytes = maxResponseBytes
+    }
+}
+
+/// An answer, of any status.
+package struct HTTPClientResponse: Sendable {
+    package var status: Int
+    package var contentType: String?
+    package var retryAfter: String?
+    /// Those of `wantedHeaders` that came, first value each.
+    package var headers: [(name: String, value: String)] = []
+    package var body: [UInt8]
+}

@@ -1,0 +1,104 @@
+internal import CCurl
+internal import Glibc
+
+/// A version of TLS.
+package enum TLSVersion: String, Sendable, CaseIterable {
+    case tls10 = "1.0"
+    case tls11 = "1.1"
+    case tls12 = "1.2"
+    case tls13 = "1.3"
+}
+
+/// How a client speaks TLS. Whether it does is decided by the URL's scheme. Certificates are verified unless
+/// `insecureSkipVerify` is set. Files are PEM; they are read anew for each connection (the CA file: once in
+/// `caReload`), so that renewed certificates are picked up.
+package struct TLSClientSettings: Sendable, Equatable {
+    /// Takes any certificate for any name.
+    package var insecureSkipVerify = false
+    /// Certificates to trust instead of the system's, or beside them with `includeSystemCAs`. At most one of the two.
+    package var caFile: String?
+    package var caPEM: String?
+    package var includeSystemCAs = false
+    /// The client's own certificate (and chain) and private key, each as a file or as PEM text; both or none.
+    package var certFile: String?
+    package var certPEM: String?
+    package var keyFile: String?
+    package var keyPEM: String?
+    package var minVersion = TLSVersion.tls12
+    package var maxVersion = TLSVersion.tls13
+    /// Name to ask for and to expect in the certificate, in place of the URL's host.
+    package var serverNameOverride: String?
+    /// How long a CA file that was read is used, whole seconds.
+    package var caReload = Duration.seconds(24 * 3600)
+
+    package init() {}
+
+    /// What is wrong with these settings, or nil. Looks whether files can be read; never quotes PEM.
+    package var problem: String? {
+        if caFile != nil, caPEM != nil { return "ca_file and ca_pem are both set: keep one" }
+        if certFile != nil, certPEM != nil { return "cert_file and cert_pem are both set: keep one" }
+        if keyFile != nil, keyPEM != nil { return "key_file and key_pem are both set: keep one" }
+        if (certFile ?? certPEM) != nil, (keyFile ?? keyPEM) == nil { return "a certificate needs key_file or key_pem" }
+        if (keyFile ?? keyPEM) != nil, (certFile ?? certPEM) == nil { return "a key needs cert_file or cert_pem" }
+        if minVersion.rawValue > maxVersion.rawValue {
+            return "min_version \(minVersion.rawValue) is above max_version \(maxVersion.rawValue)"
+        }
+        for (key, path) in [("ca_file", caFile), ("cert_file", certFile), ("key_file", keyFile)] {
+            if let path, access(path, R_OK) != 0 { return "cannot read \(key) \"\(path)\": \(errnoText(errno))" }
+        }
+        return nil
+    }
+}
+
+extension TLSClientSettings {
+    /// Puts the settings on a handle that is not in use. False when libcurl refuses one.
+    func apply(to handle: UnsafeMutableRawPointer) -> Bool {
+        var accepted = true
+        func set(_ option: CURLoption, _ value: Int) {
+            accepted = martlet_curl_setopt_long(handle, option, value) == CURLE_OK && accepted
+        }
+        func set(_ option: CURLoption, _ value: String?) {
+            guard let value else { return }
+            accepted = value.withCString { martlet_curl_setopt_pointer(handle, option, $0) } == CURLE_OK && accepted
+        }
+        func setBlob(_ option: CURLoption, _ value: String?) {
+            guard var value else { return }
+            accepted =
+                value.withUTF8 { martlet_curl_setopt_blob(handle, option, $0.baseAddress, $0.count) } == CURLE_OK
+                && accepted
+        }
+        set(CURLOPT_SSL_VERIFYPEER, insecureSkipVerify ? 0 : 1)
+        set(CURLOPT_SSL_VERIFYHOST, insecureSkipVerify ? 0 : 2)
+        set(CURLOPT_SSLVERSION, versionRange)
+        set(CURLOPT_CA_CACHE_TIMEOUT, Int(caReload.components.seconds))
+        if caFile != nil || caPEM != nil, !includeSystemCAs {
+            accepted = martlet_curl_setopt_pointer(handle, CURLOPT_CAPATH, nil) == CURLE_OK && accepted
+        }
+        set(CURLOPT_CAINFO, caFile)
+        setBlob(CURLOPT_CAINFO_BLOB, caPEM)
+        set(CURLOPT_SSLCERT, certFile)
+        setBlob(CURLOPT_SSLCERT_BLOB, certPEM)
+        set(CURLOPT_SSLKEY, keyFile)
+        setBlob(CURLOPT_SSLKEY_BLOB, keyPEM)
+        return accepted
+    }
+
+    /// libcurl takes the lower end in the low half and the upper one in the high half.
+    private var versionRange: Int {
+        let lower =
+            switch minVersion {
+            case .tls10: CURL_SSLVERSION_TLSv1_0
+            case .tls11: CURL_SSLVERSION_TLSv1_1
+            case .tls12: CURL_SSLVERSION_TLSv1_2
+            case .tls13: CURL_SSLVERSION_TLSv1_3
+            }
+        let upper =
+            switch maxVersion {
+            case .tls10: CURL_SSLVERSION_MAX_TLSv1_0
+            case .tls11: CURL_SSLVERSION_MAX_TLSv1_1
+            case .tls12: CURL_SSLVERSION_MAX_TLSv1_2
+            case .tls13: CURL_SSLVERSION_MAX_TLSv1_3
+            }
+        return Int(lower) | Int(upper)
+    }
+}
