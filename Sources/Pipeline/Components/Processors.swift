@@ -28,7 +28,7 @@ package protocol ProcessorFactory: Sendable {
 ///
 /// Martlet has no batching stage, where acknowledged data would lie with nobody responsible for it: the policy is
 /// carried out inside the delivery queues of the pipeline's exporters.
-package struct BatchPolicy: Sendable, Hashable {
+package struct BatchProcessorSettings: Sendable, Hashable {
     /// Items that trigger a send; 0 means no such trigger. Key `send_batch_size`.
     package var sendBatchSize = 8192
     /// Longest time an item waits for others; 0 sends at once. Key `timeout`.
@@ -64,7 +64,7 @@ package enum PreparedProcessor: Sendable {
     /// A stage that batches run through.
     case stage(Make)
     /// Not a stage: a policy for the queues of the pipeline's exporters.
-    case batching(BatchPolicy)
+    case batching(BatchProcessorSettings)
     /// Not a stage: bounds for the process-wide memory budget.
     case memoryLimit(MemoryLimit)
 }

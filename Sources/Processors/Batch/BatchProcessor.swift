@@ -8,8 +8,8 @@ package enum BatchProcessor {
         ComponentDescriptor(type: "batch", signals: [.traces: .beta, .metrics: .beta, .logs: .beta])
     ) { .batching(policy(from: $0)) }
 
-    static func policy(from section: ConfigSection) -> BatchPolicy {
-        var policy = BatchPolicy()
+    static func policy(from section: ConfigSection) -> BatchProcessorSettings {
+        var policy = BatchProcessorSettings()
         policy.sendBatchSize = section.integer("send_batch_size", in: 0...Int(Int32.max)) ?? policy.sendBatchSize
         policy.timeout = section.duration("timeout", in: .zero ... .seconds(86_400)) ?? policy.timeout
         policy.sendBatchMaxSize = section.integer("send_batch_max_size", in: 0...Int(Int32.max)) ?? 0

@@ -1,0 +1,106 @@
+package import Config
+internal import Glibc
+package import Logging
+internal import NIOCore
+internal import NIOPosix
+internal import Pipeline
+internal import Telemetry
+internal import Transport
+
+/// A collector: built from a plan, started, stopped once.
+package final class Collector: Sendable {
+    /// Longest time a graceful stop takes unless told otherwise.
+    package static let defaultShutdownTimeout = Duration.seconds(30)
+
+    package static let name = "martlet"
+    package static let version = "0.1.0"
+
+    package let logger: Logger
+    private let graph: RunningGraph
+    private let eventLoops: MultiThreadedEventLoopGroup
+    private let readiness: Readiness
+    private let metricsServer: HTTPServer?
+    private let plan: GraphPlan
+
+    /// Makes all components; none is started.
+    ///
+    /// - Parameters:
+    ///   - threads: number of event loops.
+    ///   - started: when the process began, for the uptime.
+    /// - Throws: what a component's factory throws.
+    package init(_ plan: GraphPlan, threads: Int = Collector.cores, started: ContinuousClock.Instant = .now) throws {
+        self.plan = plan
+        let telemetry = plan.telemetry
+        let makeLogger: @Sendable (String) -> Logger = { label in
+            Logger(label: label) {
+                LineLogHandler(label: $0, level: telemetry.logLevel, encoding: telemetry.logEncoding)
+            }
+        }
+        logger = makeLogger("service")
+        readiness = Readiness(started: started)
+        eventLoops = MultiThreadedEventLoopGroup(numberOfThreads: max(1, threads))
+        let registry = MetricRegistry()
+        let budget = MemoryBudget(limit: plan.memoryLimit.limit, spike: plan.memoryLimit.spike)
+        Self.registerMetrics(registry, budget, telemetry, started)
+        let environment = ComponentEnvironment(
+            metrics: registry, budget: budget, eventLoops: eventLoops, readiness: readiness, makeLogger: makeLogger)
+        metricsServer = telemetry.metricsEndpoint.map {
+            HTTPServer(
+                settings: HTTPServerSettings(host: $0.host, port: $0.port), service: MetricsService(registry: registry))
+        }
+        graph = try GraphBuilder.build(plan, environment: environment)
+    }
+
+    /// Processors that this process may run on.
+    package static var cores: Int {
+        var mask = [UInt](repeating: 0, count: 128)
+        let size = mask.count * MemoryLayout<UInt>.size
+        let status = mask.withUnsafeMutableBytes { bytes in
+            bytes.withMemoryRebound(to: cpu_set_t.self) { sets in
+                sets.baseAddress.map { sched_getaffinity(0, size, $0) } ?? -1
+            }
+        }
+        guard status >= 0 else { return max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
+        return max(1, mask.reduce(0) { $0 + $1.nonzeroBitCount })
+    }
+
+    private static func registerMetrics(
+        _ registry: MetricRegistry, _ budget: MemoryBudget, _ telemetry: TelemetrySettings,
+        _ started: ContinuousClock.Instant
+    ) {
+        ProcessMetrics.register(in: registry, started: started)
+        registry.gauge("martlet_memory_held_bytes", help: "Bytes of telemetry held by requests, queues and buffers.") {
+            Double(budget.heldBytes)
+        }
+        registry.gauge("martlet_memory_limit_bytes", help: "Bytes of telemetry that may be held at most.") {
+            Double(budget.hardLimit)
+        }
+        registry.counter("martlet_memory_refused_requests", help: "Requests refused for lack of memory.") {
+            Double(budget.refusedRequests)
+        }
+        let resource =
+            [(name: "service_name", value: name), (name: "service_version", value: version)]
+            + telemetry.resource.map { (name: $0.name.replacing(".", with: "_"), value: $0.value) }
+        registry.gauge("target_info", help: "Target metadata.", labels: resource) { 1 }
+    }
+
+    /// Starts all components, receivers last, and reports ready. Blocks until done; off the event loops.
+    ///
+    /// - Throws: what the first component that cannot start throws. Call `stop` then too.
+    package func start() throws {
+        try metricsServer?.start(on: eventLoops)
+        try graph.start()
+        readiness.set(true)
+        logger.info("everything is ready, taking data", metadata: ["version": "\(Self.version)"])
+    }
+
+    /// Stops gracefully: not ready, receivers, processors, queues, exporters, extensions; within `timeout`.
+    package func stop(timeout: Duration = Collector.defaultShutdownTimeout) async {
+        readiness.set(false)
+        logger.info("stopping", metadata: ["shutdown_timeout": "\(DurationText.format(timeout))"])
+        await graph.stop(deadline: .now + timeout, logger: logger)
+        metricsServer?.close()
+        try? await eventLoops.shutdownGracefully()
+        logger.info("stopped")
+    }
+}

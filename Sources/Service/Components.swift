@@ -1,0 +1,35 @@
+package import Connectors
+package import Delivery
+package import Exporters
+package import Extensions
+package import Pipeline
+package import Processors
+package import Receivers
+
+/// Every component that a configuration may name. Adding one is its folder and its line here.
+package enum Components {
+    package static let receivers: [AnyReceiverFactory] = [
+        AnyReceiverFactory(OTLPReceiverFactory())
+    ]
+
+    package static let processors: [AnyProcessorFactory] = [
+        BatchProcessor.factory,
+        MemoryLimiterProcessor.factory,
+    ]
+
+    package static let exporters: [AnyExporterFactory] = [
+        AnyExporterFactory(DebugExporterFactory()),
+        AnyExporterFactory(FileExporterFactory()),
+        AnyExporterFactory(NopExporterFactory()),
+        AnyExporterFactory(OTLPHTTPExporterFactory()),
+    ]
+
+    package static let connectors: [AnyConnectorFactory] = [
+        AnyConnectorFactory(ForwardConnectorFactory())
+    ]
+
+    package static let extensions: [AnyExtensionFactory] = [
+        AnyExtensionFactory(HealthCheckExtensionFactory()),
+        MemoryLimiterExtension.factory,
+    ]
+}

@@ -1,0 +1,118 @@
+internal import Config
+internal import Delivery
+internal import OTLP
+internal import Pipeline
+
+/// Makes the components of a plan and joins them, from the exporters up. Starts nothing.
+struct GraphBuilder {
+    private let plan: GraphPlan
+    private let environment: ComponentEnvironment
+    private var graph = RunningGraph()
+    private var exporters: [ComponentID: any Exporter] = [:]
+    private var endpoints: [EndpointKey: any Consumer] = [:]
+    private var connectors: [ComponentID: any Connector] = [:]
+    private var entries: [PipelineID: any Consumer] = [:]
+
+    /// An exporter has one queue for each signal and each way of batching that pipelines ask of it.
+    private struct EndpointKey: Hashable {
+        var exporter: ComponentID
+        var signal: Signal
+        var batching: BatchProcessorSettings?
+    }
+
+    private init(_ plan: GraphPlan, _ environment: ComponentEnvironment) {
+        self.plan = plan
+        self.environment = environment
+    }
+
+    /// - Throws: what a component's `make` throws.
+    static func build(_ plan: GraphPlan, environment: ComponentEnvironment) throws -> RunningGraph {
+        var builder = GraphBuilder(plan, environment)
+        try builder.makeExtensions()
+        for (_, pipeline) in plan.config.pipelines { _ = try builder.entry(of: pipeline) }
+        try builder.makeReceivers()
+        return builder.graph
+    }
+
+    private mutating func makeExtensions() throws {
+        for (id, prepared) in plan.extensions {
+            guard case .running(let make) = prepared else { continue }
+            graph.extensions.append(try make(id, environment))
+        }
+    }
+
+    private mutating func makeReceivers() throws {
+        for (id, make) in plan.receivers {
+            var consumers: [Signal: [any Consumer]] = [:]
+            for (pipelineID, pipeline) in plan.config.pipelines
+            where pipeline.receivers.contains(where: { $0.id == id }) {
+                consumers[Signal(pipelineID.signal), default: []].append(try entry(of: pipeline))
+            }
+            guard !consumers.isEmpty else { continue }
+            graph.receivers.append(try make(id, consumers.mapValues(FanOut.joining), environment))
+        }
+    }
+
+    /// The first consumer of a pipeline. The plan has no cycles, so the recursion ends.
+    private mutating func entry(of pipeline: PipelineConfig) throws -> any Consumer {
+        if let known = entries[pipeline.id] { return known }
+        let signal = Signal(pipeline.id.signal)
+        let batching = plan.batching(of: pipeline)
+        var ends: [any Consumer] = []
+        for reference in pipeline.exporters {
+            if let end = try end(reference.id, signal, batching) { ends.append(end) }
+        }
+        var next = FanOut.joining(ends)
+        for reference in pipeline.processors.reversed() {
+            guard case .stage(let make)? = plan.processors[reference.id] else { continue }
+            let processor = try make(reference.id, signal, next, environment)
+            graph.processors.insert(processor, at: 0)
+            next = processor
+        }
+        entries[pipeline.id] = next
+        return next
+    }
+
+    private mutating func end(
+        _ id: ComponentID, _ signal: Signal, _ batching: BatchProcessorSettings?
+    ) throws -> (any Consumer)? {
+        if plan.connectors[id] != nil { return try connector(id)?.input(signal) }
+        guard let prepared = plan.exporters[id] else { return nil }
+        let key = EndpointKey(exporter: id, signal: signal, batching: batching)
+        if let known = endpoints[key] { return known }
+        let exporter = try exporters[id] ?? prepared.make(id, environment)
+        if exporters.updateValue(exporter, forKey: id) == nil { graph.exporters.append(exporter) }
+        let endpoint: any Consumer
+        if let settings = prepared.delivery {
+            let delivery = makeDelivery(settings, to: exporter, id: id, signal, batching)
+            graph.deliveries.append(delivery)
+            endpoint = delivery
+        } else {
+            endpoint = ImmediateDelivery(exporter)
+        }
+        endpoints[key] = endpoint
+        return endpoint
+    }
+
+    private func makeDelivery(
+        _ settings: DeliverySettings, to exporter: any Exporter, id: ComponentID, _ signal: Signal,
+        _ batching: BatchProcessorSettings?
+    ) -> Delivery {
+        Delivery(
+            settings.batching(batching), exporter: exporter, signal: signal, id: id, environment: environment)
+    }
+
+    private mutating func connector(_ id: ComponentID) throws -> (any Connector)? {
+        if let known = connectors[id] { return known }
+        guard let prepared = plan.connectors[id] else { return nil }
+        var consumers: [Signal: [any Consumer]] = [:]
+        for (pipelineID, pipeline) in plan.config.pipelines
+        where pipeline.receivers.contains(where: { $0.id == id }) {
+            consumers[Signal(pipelineID.signal), default: []].append(try entry(of: pipeline))
+        }
+        let connector = try prepared.make(id, consumers.mapValues(FanOut.joining), environment)
+        connectors[id] = connector
+        graph.connectors.insert(connector, at: 0)
+        return connector
+    }
+}

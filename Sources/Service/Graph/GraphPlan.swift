@@ -1,0 +1,124 @@
+package import Config
+internal import Delivery
+internal import OTLP
+internal import Pipeline
+
+/// A configuration that has been read whole and found right: every component prepared, every pipeline possible.
+/// Nothing is started by making a plan.
+package struct GraphPlan: Sendable {
+    struct PreparedConnector: Sendable {
+        let make: AnyConnectorFactory.Make
+        let outputs: @Sendable (Signal) -> Set<Signal>
+    }
+
+    package let config: CollectorConfig
+    private(set) var receivers: [ComponentID: AnyReceiverFactory.Make] = [:]
+    private(set) var processors: [ComponentID: PreparedProcessor] = [:]
+    private(set) var exporters: [ComponentID: PreparedExporter] = [:]
+    private(set) var connectors: [ComponentID: PreparedConnector] = [:]
+    private(set) var extensions: [(id: ComponentID, prepared: PreparedExtension)] = []
+    let telemetry: TelemetrySettings
+    /// The tightest of the `memory_limiter`s in use, or the default.
+    let memoryLimit: MemoryLimit
+
+    /// Reads everything below the top level of a configuration.
+    ///
+    /// - Returns: nil, with the reasons in `diagnostics`, when any part of it is wrong.
+    package init?(_ root: ConfigNode, into diagnostics: inout ConfigDiagnostics) {
+        guard let config = CollectorConfig.decode(root, into: &diagnostics) else { return nil }
+        self.config = config
+        let settings = ConfigSection.decode(config.telemetry, path: "service::telemetry", into: &diagnostics) {
+            TelemetrySettings(from: $0)
+        }
+        telemetry = settings ?? TelemetrySettings()
+        var supported: [ComponentID: Set<Signal>] = [:]
+        var reader = ComponentReader(diagnostics: diagnostics)
+        for (id, component) in config.receivers {
+            guard let factory = reader.find(component, among: Components.receivers, \.descriptor, .receivers) else {
+                continue
+            }
+            supported[id] = Set(factory.descriptor.signals.keys)
+            receivers[id] = factory.prepare(component, &reader.diagnostics)
+        }
+        var signals = PipelineSignals(receivers: supported)
+        for (id, component) in config.processors {
+            guard let factory = reader.find(component, among: Components.processors, \.descriptor, .processors) else {
+                continue
+            }
+            signals.processors[id] = Set(factory.descriptor.signals.keys)
+            processors[id] = factory.prepare(component, &reader.diagnostics)
+        }
+        for (id, component) in config.exporters {
+            guard let factory = reader.find(component, among: Components.exporters, \.descriptor, .exporters) else {
+                continue
+            }
+            signals.exporters[id] = Set(factory.descriptor.signals.keys)
+            exporters[id] = factory.prepare(component, &reader.diagnostics)
+        }
+        for (id, component) in config.connectors {
+            guard let factory = reader.find(component, among: Components.connectors, \.descriptor, .connectors) else {
+                continue
+            }
+            signals.connectors[id] = Set(factory.descriptor.signals.keys)
+            connectors[id] = factory.prepare(component, &reader.diagnostics).map {
+                PreparedConnector(make: $0, outputs: factory.outputs)
+            }
+        }
+        var prepared: [ComponentID: PreparedExtension] = [:]
+        for (id, component) in config.extensions {
+            guard let factory = reader.find(component, among: Components.extensions, \.descriptor, .extensions) else {
+                continue
+            }
+            prepared[id] = factory.prepare(component, &reader.diagnostics)
+        }
+        extensions = config.serviceExtensions.compactMap { reference in
+            prepared[reference.id].map { (reference.id, $0) }
+        }
+        signals.check(config, connectors.mapValues(\.outputs), &reader.diagnostics)
+        memoryLimit = Self.memoryLimit(config, processors, extensions.map(\.prepared))
+        diagnostics = reader.diagnostics
+        if diagnostics.hasErrors { return nil }
+    }
+
+    private static func memoryLimit(
+        _ config: CollectorConfig, _ processors: [ComponentID: PreparedProcessor], _ extensions: [PreparedExtension]
+    ) -> MemoryLimit {
+        var limits: [MemoryLimit] = []
+        for (_, pipeline) in config.pipelines {
+            for reference in pipeline.processors {
+                if case .memoryLimit(let limit)? = processors[reference.id] { limits.append(limit) }
+            }
+        }
+        for case .memoryLimit(let limit) in extensions { limits.append(limit) }
+        guard let first = limits.first else { return .default }
+        return limits.dropFirst().reduce(first) { $0.tightened(by: $1) }
+    }
+
+    /// The batching that a pipeline asks its exporters for; nil without a `batch` processor.
+    func batching(of pipeline: PipelineConfig) -> BatchProcessorSettings? {
+        for reference in pipeline.processors.reversed() {
+            if case .batching(let settings)? = processors[reference.id] { return settings }
+        }
+        return nil
+    }
+}
+
+/// Finds the factory of each component and records those that do not exist.
+private struct ComponentReader {
+    var diagnostics: ConfigDiagnostics
+
+    mutating func find<Factory>(
+        _ component: ComponentConfig, among factories: [Factory], _ descriptor: (Factory) -> ComponentDescriptor,
+        _ kind: CollectorConfig.Kind
+    ) -> Factory? {
+        let type = component.id.type
+        if let factory = factories.first(where: { descriptor($0).names.contains(type) }) { return factory }
+        let names = factories.flatMap { descriptor($0).names }
+        let suggestion = NearestName.find(type, among: names)
+        var message = "there is no \(kind.singular) of type \"\(type)\""
+        if suggestion == nil { message += "; this build has: \(names.sorted().joined(separator: ", "))" }
+        diagnostics.error(
+            ConfigDiagnostic(at: component.position, path: kind.rawValue, message, suggestion: suggestion))
+        return nil
+    }
+}

@@ -1,0 +1,42 @@
+internal import Delivery
+internal import Logging
+internal import Pipeline
+
+/// The components of one configuration, joined, in the order in which they start and stop.
+struct RunningGraph {
+    var extensions: [any ServiceExtension] = []
+    var exporters: [any Exporter] = []
+    var deliveries: [Delivery] = []
+    /// In flow order: a stage before those it hands on to.
+    var processors: [any Processor] = []
+    var connectors: [any Connector] = []
+    var receivers: [any Receiver] = []
+
+    /// Starts everything, downstream first.
+    /// - Throws: what the first component that cannot start throws; what runs by then is left for `stop`.
+    func start() throws {
+        for part in extensions { try part.start() }
+        for exporter in exporters { try exporter.start() }
+        for delivery in deliveries { try delivery.start() }
+        for connector in connectors.reversed() { try connector.start() }
+        for processor in processors.reversed() { try processor.start() }
+        for receiver in receivers { try receiver.start() }
+    }
+
+    /// Stops everything in the order in which data flows, so that nothing is handed to a stage that has ended.
+    /// Returns at about `deadline` at the latest.
+    func stop(deadline: ContinuousClock.Instant, logger: Logger) async {
+        await withTaskGroup(of: Void.self) { group in
+            for receiver in receivers { group.addTask { await receiver.stop(deadline: deadline) } }
+        }
+        for processor in processors { await processor.stop(deadline: deadline) }
+        for connector in connectors { await connector.stop(deadline: deadline) }
+        await withTaskGroup(of: Void.self) { group in
+            for delivery in deliveries {
+                group.addTask { await delivery.stop(deadline: deadline) }
+            }
+        }
+        for exporter in exporters { exporter.shutdown() }
+        for part in extensions { await part.stop() }
+    }
+}
