@@ -1,5 +1,6 @@
 internal import Config
 internal import Delivery
+internal import NIOPosix
 internal import OTLP
 internal import Pipeline
 
@@ -7,6 +8,7 @@ internal import Pipeline
 struct GraphBuilder {
     private let plan: GraphPlan
     private let environment: ComponentEnvironment
+    private let workers: NIOThreadPool
     private var graph = RunningGraph()
     private var exporters: [ComponentID: any Exporter] = [:]
     private var endpoints: [EndpointKey: any Consumer] = [:]
@@ -20,14 +22,18 @@ struct GraphBuilder {
         var batching: BatchProcessorSettings?
     }
 
-    private init(_ plan: GraphPlan, _ environment: ComponentEnvironment) {
+    private init(_ plan: GraphPlan, _ environment: ComponentEnvironment, _ workers: NIOThreadPool) {
         self.plan = plan
         self.environment = environment
+        self.workers = workers
     }
 
+    /// - Parameter workers: running threads for exports; outlive the graph.
     /// - Throws: what a component's `make` throws.
-    static func build(_ plan: GraphPlan, environment: ComponentEnvironment) throws -> RunningGraph {
-        var builder = GraphBuilder(plan, environment)
+    static func build(
+        _ plan: GraphPlan, environment: ComponentEnvironment, workers: NIOThreadPool
+    ) throws -> RunningGraph {
+        var builder = GraphBuilder(plan, environment, workers)
         try builder.makeExtensions()
         for (_, pipeline) in plan.config.pipelines { _ = try builder.entry(of: pipeline) }
         try builder.makeReceivers()
@@ -80,14 +86,15 @@ struct GraphBuilder {
         guard let prepared = plan.exporters[id] else { return nil }
         let key = EndpointKey(exporter: id, signal: signal, batching: batching)
         if let known = endpoints[key] { return known }
-        let exporter = try exporters[id] ?? prepared.make(id, environment)
-        if exporters.updateValue(exporter, forKey: id) == nil { graph.exporters.append(exporter) }
+        let exporter = try exporters[id] ?? SharedExporter(prepared.make(id, environment))
+        exporters[id] = exporter
         let endpoint: any Consumer
         if let settings = prepared.delivery {
             let delivery = makeDelivery(settings, to: exporter, id: id, signal, batching)
             graph.deliveries.append(delivery)
             endpoint = delivery
         } else {
+            graph.immediateExporters.append(exporter)
             endpoint = ImmediateDelivery(exporter)
         }
         endpoints[key] = endpoint
@@ -98,8 +105,21 @@ struct GraphBuilder {
         _ settings: DeliverySettings, to exporter: any Exporter, id: ComponentID, _ signal: Signal,
         _ batching: BatchProcessorSettings?
     ) -> Delivery {
-        Delivery(
-            settings.batching(batching), exporter: exporter, signal: signal, id: id, environment: environment)
+        var settings = settings
+        if let batching { settings.fold(batching) }
+        var labels = [(name: "exporter", value: id.description)]
+        let siblings = endpoints.keys.count { $0.exporter == id && $0.signal == signal }
+        if siblings > 0 { labels.append((name: "queue", value: String(siblings + 1))) }
+        let registry = environment.metrics
+        let telemetry = DeliveryTelemetry(
+            registry, labels: labels, signal: signal, logger: environment.logger("exporter", id))
+        let delivery = Delivery(
+            name: id.description, signal: signal, settings: settings, exporter: exporter,
+            scheduler: EventLoopScheduler(environment.eventLoops.next()), observer: telemetry, workers: workers)
+        DeliveryTelemetry.registerGauges(registry, labels: labels, signal: signal) { [weak delivery] in
+            delivery?.status ?? .empty
+        }
+        return delivery
     }
 
     private mutating func connector(_ id: ComponentID) throws -> (any Connector)? {

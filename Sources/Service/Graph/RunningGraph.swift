@@ -5,7 +5,8 @@ internal import Pipeline
 /// The components of one configuration, joined, in the order in which they start and stop.
 struct RunningGraph {
     var extensions: [any ServiceExtension] = []
-    var exporters: [any Exporter] = []
+    /// Exporters without a queue; the others belong to their deliveries.
+    var immediateExporters: [any Exporter] = []
     var deliveries: [Delivery] = []
     /// In flow order: a stage before those it hands on to.
     var processors: [any Processor] = []
@@ -16,7 +17,7 @@ struct RunningGraph {
     /// - Throws: what the first component that cannot start throws; what runs by then is left for `stop`.
     func start() throws {
         for part in extensions { try part.start() }
-        for exporter in exporters { try exporter.start() }
+        for exporter in immediateExporters { try exporter.start() }
         for delivery in deliveries { try delivery.start() }
         for connector in connectors.reversed() { try connector.start() }
         for processor in processors.reversed() { try processor.start() }
@@ -33,10 +34,22 @@ struct RunningGraph {
         for connector in connectors { await connector.stop(deadline: deadline) }
         await withTaskGroup(of: Void.self) { group in
             for delivery in deliveries {
-                group.addTask { await delivery.stop(deadline: deadline) }
+                group.addTask { await drain(delivery, deadline, logger) }
             }
         }
-        for exporter in exporters { exporter.shutdown() }
+        for exporter in immediateExporters { exporter.shutdown() }
         for part in extensions { await part.stop() }
+    }
+
+    private func drain(_ delivery: Delivery, _ deadline: ContinuousClock.Instant, _ logger: Logger) async {
+        let report = await delivery.drain(deadline: deadline)
+        for (cause, items) in report.lost where items > 0 {
+            logger.error(
+                "data lost at shutdown",
+                metadata: [
+                    "exporter": "\(delivery.name)", "signal": "\(delivery.signal.rawValue)", "items": "\(items)",
+                    "cause": "\(cause.rawValue)",
+                ])
+        }
     }
 }

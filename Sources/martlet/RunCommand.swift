@@ -1,0 +1,90 @@
+import ArgumentParser
+import Config
+import Dispatch
+import Glibc
+import Logging
+import Service
+
+/// `martlet run`: the collector, until a signal ends it.
+struct RunCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Runs the collector. Without --config: OTLP/HTTP on 127.0.0.1:4318, to a file and the terminal.")
+
+    @OptionGroup var source: ConfigOptions
+
+    @Option(name: .long, help: "Longest time for a graceful stop, such as 30s.")
+    var shutdownTimeout = "30s"
+
+    func run() throws {
+        let started = ContinuousClock.now
+        let signals = SignalWaiter()
+        let plan = try source.plan()
+        guard let timeout = try? DurationText.parse(shutdownTimeout) else {
+            throw ValidationError("--shutdown-timeout must be a duration such as 30s, not \"\(shutdownTimeout)\"")
+        }
+        let collector: Collector
+        do {
+            collector = try Collector(plan, started: started)
+        } catch {
+            writeError("error: \(error)")
+            throw Exit.failure
+        }
+        do {
+            try collector.start()
+        } catch {
+            collector.logger.critical("cannot start", metadata: ["error": "\(error)"])
+            stop(collector, .zero)
+            throw Exit.failure
+        }
+        waitForEnd(signals, collector.logger)
+        signals.exitAtNextSignal()
+        stop(collector, timeout)
+    }
+
+    private func waitForEnd(_ signals: SignalWaiter, _ logger: Logger) {
+        while true {
+            let signal = signals.next()
+            if signal != SIGHUP { return }
+            logger.warning("SIGHUP ignored: restart the collector to read its configuration again")
+        }
+    }
+
+    private func stop(_ collector: Collector, _ timeout: Duration) {
+        let done = DispatchSemaphore(value: 0)
+        Task {
+            await collector.stop(timeout: timeout)
+            done.signal()
+        }
+        done.wait()
+    }
+}
+
+/// Takes SIGTERM, SIGINT and SIGHUP as values. Make it before any thread: threads inherit the blocked signals.
+struct SignalWaiter {
+    private var set = sigset_t()
+
+    init() {
+        // A peer that goes away is an error of `write`, not the end of the process.
+        signal(SIGPIPE, SIG_IGN)
+        sigemptyset(&set)
+        for number in [SIGTERM, SIGINT, SIGHUP] { sigaddset(&set, number) }
+        pthread_sigmask(SIG_BLOCK, &set, nil)
+    }
+
+    /// Waits for the next signal and returns its number.
+    func next() -> Int32 {
+        var set = self.set
+        var number: Int32 = 0
+        sigwait(&set, &number)
+        return number
+    }
+
+    /// From now on a further SIGTERM or SIGINT ends the process at once: somebody does not want to wait.
+    func exitAtNextSignal() {
+        for number in [SIGTERM, SIGINT] { signal(number, SIG_DFL) }
+        signal(SIGHUP, SIG_IGN)
+        var set = self.set
+        pthread_sigmask(SIG_UNBLOCK, &set, nil)
+    }
+}
