@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// How a field's value is written, on the wire and in JSON.
 enum JSONFieldKind: UInt8 {
     case string
@@ -49,10 +51,12 @@ enum JSONEnumeration: UInt8 {
 
 /// One field of one message, as the codec's inner loops need it.
 struct JSONField {
-    /// What comes before the value: `"name":` and an opening bracket or quote where there is one. The rest is zero.
+    /// First, so that the name is found one byte into the field. What comes before the value: `"name":` and an opening bracket or quote where there is one. The rest is zero.
     var prefix = SIMD32<UInt8>()
     /// Bytes of `prefix` in use; zero in the entries of numbers that the message does not have.
     var prefixLength = 0
+    /// Length of the name inside the quotes; negative where `prefixLength` is zero.
+    var nameLength = -1
     var kind = JSONFieldKind.string
     var wireType = WireType.lengthDelimited
     /// `kind.isQuoted`.
@@ -68,8 +72,18 @@ struct JSONField {
 
     var isKnown: Bool { prefixLength > 0 }
     var isRepeatedNumber: Bool { isRepeated && wireType != .lengthDelimited }
-    /// Length of the name inside the quotes.
-    var nameLength: Int { prefixLength - 3 - (isRepeated || isQuoted ? 1 : 0) }
+    /// The name, without quotes. Valid as long as the field, which is not moved.
+    static func name(of field: UnsafePointer<JSONField>) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(start: UnsafeRawPointer(field) + 1, count: max(0, field.pointee.nameLength))
+    }
+}
+
+extension JSONField {
+    /// Whether `text` is the field's name; `count` must be `nameLength`.
+    @inline(__always)
+    static func isName(of field: UnsafePointer<JSONField>, _ text: UnsafePointer<UInt8>, _ count: Int) -> Bool {
+        memcmp(UnsafeRawPointer(field) + 1, text, count) == 0
+    }
 }
 
 /// One message type: its fields by number.
@@ -184,6 +198,7 @@ struct JSONFieldDescription {
         }
         for (index, byte) in text.prefix(32).enumerated() { field.prefix[index] = byte }
         field.prefixLength = min(text.count, 32)
+        field.nameLength = name.utf8CodeUnitCount
         return field
     }
 }
