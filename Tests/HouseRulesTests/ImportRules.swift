@@ -22,6 +22,9 @@ enum ImportRules {
         "NIOCore", "NIOPosix", "NIOHTTP1", "NIOHTTP2", "NIOSSL", "NIOTLS",
     ]
 
+    private static let logging: Set<String> = ["Logging"]
+    private static let layersBelowComponents = base.union(middle).union(network).union(logging)
+
     /// Targets whose direct subfolders are components.
     static let componentFolders = componentTargets.sorted()
 
@@ -30,21 +33,21 @@ enum ImportRules {
         "OTLP": ["COTLP", "CProtobufC"],
         "Compression": ["CZlib", "CDeflate", "CZstd", "CSnappy"],
         "Config": ["CYAML"],
-        "Telemetry": ["Logging"],
-        "Pipeline": base,
-        "Transport": base.union(network).union(["Pipeline", "CCurl", "CZlib"]),
-        "Delivery": base.union(["Pipeline"]),
+        "Telemetry": logging,
+        "Pipeline": base.union(logging),
+        "Transport": base.union(network).union(logging).union(["Pipeline", "CCurl", "CZlib"]),
+        "Delivery": base.union(logging).union(["Pipeline"]),
         "GenAI": ["OTLP"],
         "Ledger": ["GenAI", "OTLP", "Config", "Telemetry", "CSQLite"],
         "Query": ["Ledger", "GenAI", "OTLP"],
         "Alerting": ["Query", "Ledger", "GenAI", "OTLP"],
-        "Receivers": base.union(middle).union(network),
-        "Processors": base.union(middle).union(network),
-        "Exporters": base.union(middle).union(network),
-        "Connectors": base.union(middle).union(network),
-        "Extensions": base.union(middle).union(network),
-        "Service": base.union(middle).union(componentTargets).union(network),
-        "martlet": base.union(middle).union(componentTargets).union(network).union(["Service", "ArgumentParser"]),
+        "Receivers": layersBelowComponents,
+        "Processors": layersBelowComponents,
+        "Exporters": layersBelowComponents,
+        "Connectors": layersBelowComponents,
+        "Extensions": layersBelowComponents,
+        "Service": layersBelowComponents.union(componentTargets),
+        "martlet": layersBelowComponents.union(componentTargets).union(["Service", "ArgumentParser"]),
     ]
 
     /// The modules that a file imports, with the offset of each import. `import struct A.B` and `import A.B` count as A.
