@@ -7,14 +7,16 @@ package import Transport
 /// Sends batches to an OTLP/HTTP endpoint, protobuf or JSON.
 package final class OTLPHTTPExporter: Exporter {
     private let settings: OTLPHTTPExporterSettings
+    private let headers: [(name: String, value: String)]
     private let client: HTTPClient
     private let encoders: BodyEncoderPool
 
     /// - Throws: `HTTPClientError` or `CompressionError` when the settings cannot work.
     package init(_ settings: OTLPHTTPExporterSettings) throws {
         self.settings = settings
-        client = try HTTPClient(settings.client)
-        encoders = try BodyEncoderPool(settings.compression, level: settings.compressionLevel)
+        client = try HTTPClient(settings.client.settings)
+        headers = settings.requestHeaders
+        encoders = try BodyEncoderPool(settings.client.encoding, level: settings.client.compressionLevel)
     }
 
     package func start() throws {}
@@ -34,7 +36,7 @@ package final class OTLPHTTPExporter: Exporter {
             return
         }
         let message = HTTPClientRequest(
-            url: url, headers: settings.requestHeaders, body: body, timeout: request.timeout)
+            url: url, headers: headers, body: body, timeout: request.timeout)
         let signal = request.signal
         let format = settings.encoding
         client.send(message) { result in
@@ -47,7 +49,7 @@ package final class OTLPHTTPExporter: Exporter {
     private func makeBody(_ request: ExportRequest) throws -> HTTPRequestBody {
         if settings.encoding == .json { return try makeJSONBody(request) }
         if let whole = WholeBatches(request) {
-            if settings.compression == .identity { return HTTPRequestBody(gathering: whole.slices, owner: whole) }
+            if settings.client.encoding == .identity { return HTTPRequestBody(gathering: whole.slices, owner: whole) }
             return HTTPRequestBody(try encoders.encode(whole.slices))
         }
         var writer = WireWriter(capacity: request.slices.reduce(0) { $0 + $1.byteCount + 1024 })
@@ -60,13 +62,13 @@ package final class OTLPHTTPExporter: Exporter {
         request.encode(into: &wire)
         guard !wire.overflowed else { throw CompressionError.outOfMemory }
         var text = WireWriter(capacity: wire.count * 2)
-        try OTLPJSONEncoder.encode(wire.bytes, as: OTLPMessage(request: request.signal), into: &text)
+        try OTLPJSONEncoder.encode(wire.bytes, as: .request(of: request.signal), into: &text)
         return try finish(&text)
     }
 
     private func finish(_ writer: inout WireWriter) throws -> HTTPRequestBody {
         guard !writer.overflowed else { throw CompressionError.outOfMemory }
-        if settings.compression == .identity {
+        if settings.client.encoding == .identity {
             let (base, count) = writer.takeStorage()
             return HTTPRequestBody(OwnedBytes(adopting: base, count: count))
         }

@@ -36,8 +36,18 @@ enum OTLPFormat: Sendable {
         }
     }
 
+    /// The request in protobuf's wire format. JSON is transcoded; the memory lease goes along.
+    ///
+    /// - Parameter limit: most bytes of the result.
     func wireBytes(of body: WireBytes, signal: Signal, limit: Int) throws(OTLPRequestError) -> WireBytes {
-        body
+        guard self == .json else { return body }
+        var writer = WireWriter(capacity: body.count / 2, limit: limit)
+        do throws(OTLPJSONError) {
+            try OTLPJSONDecoder.decode(body.buffer, as: .request(of: signal), into: &writer)
+        } catch {
+            throw OTLPRequestError(status: 400, code: .invalidArgument, message: error.description)
+        }
+        return WireBytes(taking: &writer, accounting: body.accounting)
     }
 
     func success(_ signal: Signal, rejected: Int) -> HTTPAnswer {
