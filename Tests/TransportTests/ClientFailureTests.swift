@@ -1,3 +1,4 @@
+import Config
 import Glibc
 import Synchronization
 import Testing
@@ -206,7 +207,7 @@ import Testing
         let changes: [(inout HTTPClientSettings) -> Void] = [
             { $0.uploadBufferBytes = 100 }, { $0.receiveBufferBytes = 3 << 20 }, { $0.maxInFlight = 0 },
             { $0.maxIdleConnections = -1 }, { $0.idleConnectionTimeout = .seconds(-1) },
-            { $0.tls.caFile = "/does/not/exist" }, { $0.tls.certPEM = "x" }, { $0.tls.keyPEM = "x" },
+            { $0.tls.caFile = "/does/not/exist" }, { $0.tls.certPEM = "x" }, { $0.tls.keyPEM = SecretString("x") },
             {
                 $0.tls.caFile = "/dev/null"
                 $0.tls.caPEM = "x"

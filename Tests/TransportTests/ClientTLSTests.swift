@@ -1,3 +1,4 @@
+import Config
 import Testing
 
 @testable import Transport
@@ -84,13 +85,13 @@ import Testing
         let asText = try await fetch(server.url) {
             $0.caFile = files.path("ca.crt")
             $0.certPEM = files.text("client.crt")
-            $0.keyPEM = files.text("client.key")
+            $0.keyPEM = SecretString(files.text("client.key"))
         }
         #expect(try asText.get().status == 200)
         let broken = try await fetch(server.url) {
             $0.caFile = files.path("ca.crt")
             $0.certPEM = "no PEM"
-            $0.keyPEM = files.text("client.key")
+            $0.keyPEM = SecretString(files.text("client.key"))
         }
         let error = try #require(failure(broken))
         #expect(error.code == .tls)

@@ -14,7 +14,7 @@ package final class HTTPClient: Sendable {
     /// - Throws: `.invalidSettings` for settings that contradict each other or name unreadable files, `.failed` when
     ///   libcurl or the thread cannot be set up.
     package init(_ settings: HTTPClientSettings = HTTPClientSettings()) throws(HTTPClientError) {
-        if let problem = settings.problem ?? settings.tls.problem {
+        if let problem = settings.problem ?? settings.tls.problem.map({ "tls::\($0.option) \($0.text)" }) {
             throw HTTPClientError(.invalidSettings, origin: "", detail: problem)
         }
         core = try HTTPClientCore(settings)
@@ -56,11 +56,11 @@ package final class HTTPClient: Sendable {
 extension HTTPClientSettings {
     /// What is wrong with these settings, or nil.
     var problem: String? {
-        for (name, size) in [("write_buffer_size", uploadBufferBytes), ("read_buffer_size", receiveBufferBytes)] {
-            guard Self.bufferBytes.contains(size) else {
-                let bounds = "\(Self.bufferBytes.lowerBound) to \(Self.bufferBytes.upperBound)"
-                return "\(name) \(size) is out of range: use \(bounds) bytes"
-            }
+        for (name, size, range) in [
+            ("write_buffer_size", uploadBufferBytes, Self.uploadBufferRange),
+            ("read_buffer_size", receiveBufferBytes, Self.receiveBufferRange),
+        ] where !range.contains(size) {
+            return "\(name) \(size) is out of range: use \(range.lowerBound) to \(range.upperBound) bytes"
         }
         if maxInFlight < 1 { return "max in flight \(maxInFlight) is below 1" }
         if maxIdleConnections < 0 || maxConnectionsPerHost < 0 { return "a number of connections is negative" }

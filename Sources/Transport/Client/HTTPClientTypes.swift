@@ -1,4 +1,5 @@
 package import Compression
+package import Config
 
 /// Limits and habits of one `HTTPClient`.
 package struct HTTPClientSettings: Sendable, Equatable {
@@ -12,17 +13,19 @@ package struct HTTPClientSettings: Sendable, Equatable {
     package var idleConnectionTimeout = Duration.seconds(90)
     /// One connection per request.
     package var disableKeepAlives = false
-    /// URL of a proxy (http, https, socks5); nil for that of the environment (`http_proxy`, `https_proxy`, `no_proxy`),
+    /// URL of a proxy (http, https, socks5), possibly with a password; nil for that of the environment (`http_proxy`, `https_proxy`, `no_proxy`),
     /// which does not count for loopback hosts.
-    package var proxyURL: String?
-    /// Bytes handed to one `send` of a large body; `bufferBytes` bounds it.
+    package var proxyURL: SecretString?
+    /// Bytes handed to one `send` of a large body, within `uploadBufferRange`.
     package var uploadBufferBytes = 512 << 10
-    /// Bytes taken by one `recv`; `bufferBytes` bounds it.
+    /// Bytes taken by one `recv`, within `receiveBufferRange`.
     package var receiveBufferBytes = 16 << 10
     package var tls = TLSClientSettings()
 
-    /// What libcurl takes as size of a buffer.
-    package static let bufferBytes = 16 << 10...2 << 20
+    /// What libcurl takes, in bytes.
+    package static let uploadBufferRange = 16 << 10...2 << 20
+    /// What libcurl takes, in bytes.
+    package static let receiveBufferRange = 1 << 10...2 << 20
 
     package init() {}
 }
@@ -82,6 +85,8 @@ package struct HTTPClientRequest: Sendable {
     /// Response headers to hand over, beside `Content-Type` and `Retry-After`.
     package var wantedHeaders: [String] = []
 
+    /// As good as no time limit: a thousand years.
+    package static let noTimeout = Duration.seconds(31_557_600_000)
     /// 4 MiB, which OTLP recommends.
     package static let defaultMaxResponseBytes = 4 << 20
 

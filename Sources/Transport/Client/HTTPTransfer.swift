@@ -1,4 +1,5 @@
 internal import CCurl
+internal import Config
 internal import Glibc
 
 /// One request under way, on one libcurl easy handle. Reused for the next request when it is through.
@@ -97,8 +98,10 @@ final class HTTPTransfer {
         var lines: [String] = ["Expect:"]
         var hasType = false
         for (name, value) in request.headers {
-            guard isToken(name) else { return "header name \"\(name.utf8.count > 64 ? "…" : name)\" is not a token" }
-            guard !value.utf8.contains(where: { $0 < 0x20 && $0 != 0x09 || $0 == 0x7F }) else {
+            guard isHeaderName(name) else {
+                return "header name \"\(name.utf8.count > 64 ? "…" : name)\" is not a token"
+            }
+            guard isHeaderValue(value) else {
                 return "the value of header \(name) has control characters"
             }
             // libcurl's own syntax for a header without value.
@@ -132,7 +135,7 @@ final class HTTPTransfer {
         set(CURLOPT_HTTPHEADER, headerList)
         set(CURLOPT_CONNECT_TO, connectTo)
         if let proxy = settings.proxyURL {
-            proxy.withCString { set(CURLOPT_PROXY, UnsafeRawPointer($0)) }
+            proxy.reveal().withCString { set(CURLOPT_PROXY, UnsafeRawPointer($0)) }
         } else if target?.isLoopback == true {
             "".withCString { set(CURLOPT_PROXY, UnsafeRawPointer($0)) }
         } else {
@@ -312,8 +315,8 @@ struct BodyCursor {
     }
 }
 
-/// RFC 9110 §5.6.2.
-private func isToken(_ name: String) -> Bool {
+/// Whether `name` is a token (RFC 9110 §5.6.2).
+func isHeaderName(_ name: String) -> Bool {
     !name.isEmpty
         && name.utf8.allSatisfy { byte in
             switch byte {
@@ -321,6 +324,11 @@ private func isToken(_ name: String) -> Bool {
             default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
             }
         }
+}
+
+/// Whether `value` has no control characters but tabs (RFC 9110 §5.5).
+func isHeaderValue(_ value: String) -> Bool {
+    !value.utf8.contains { $0 < 0x20 && $0 != 0x09 || $0 == 0x7F }
 }
 
 /// libcurl's callbacks get the transfer as their context, which lives as long as its handle.

@@ -1,4 +1,5 @@
 internal import CCurl
+package import Config
 internal import Glibc
 
 /// A version of TLS.
@@ -23,7 +24,7 @@ package struct TLSClientSettings: Sendable, Equatable {
     package var certFile: String?
     package var certPEM: String?
     package var keyFile: String?
-    package var keyPEM: String?
+    package var keyPEM: SecretString?
     package var minVersion = TLSVersion.tls12
     package var maxVersion = TLSVersion.tls13
     /// Name to ask for and to expect in the certificate, in place of the URL's host.
@@ -33,18 +34,21 @@ package struct TLSClientSettings: Sendable, Equatable {
 
     package init() {}
 
-    /// What is wrong with these settings, or nil. Looks whether files can be read; never quotes PEM.
-    package var problem: String? {
-        if caFile != nil, caPEM != nil { return "ca_file and ca_pem are both set: keep one" }
-        if certFile != nil, certPEM != nil { return "cert_file and cert_pem are both set: keep one" }
-        if keyFile != nil, keyPEM != nil { return "key_file and key_pem are both set: keep one" }
-        if (certFile ?? certPEM) != nil, (keyFile ?? keyPEM) == nil { return "a certificate needs key_file or key_pem" }
-        if (keyFile ?? keyPEM) != nil, (certFile ?? certPEM) == nil { return "a key needs cert_file or cert_pem" }
+    /// What is wrong with these settings, with the name of the option, or nil. Looks whether files can be read; never
+    /// quotes PEM.
+    package var problem: (option: String, text: String)? {
+        if caFile != nil, caPEM != nil { return ("ca_pem", "must not be set beside ca_file") }
+        if certFile != nil, certPEM != nil { return ("cert_pem", "must not be set beside cert_file") }
+        if keyFile != nil, keyPEM != nil { return ("key_pem", "must not be set beside key_file") }
+        let hasCertificate = certFile != nil || certPEM != nil
+        let hasKey = keyFile != nil || keyPEM != nil
+        if hasCertificate, !hasKey { return ("key_file", "is missing: a certificate needs key_file or key_pem") }
+        if hasKey, !hasCertificate { return ("cert_file", "is missing: a key needs cert_file or cert_pem") }
         if minVersion.rawValue > maxVersion.rawValue {
-            return "min_version \(minVersion.rawValue) is above max_version \(maxVersion.rawValue)"
+            return ("min_version", "\(minVersion.rawValue) must not be above max_version \(maxVersion.rawValue)")
         }
-        for (key, path) in [("ca_file", caFile), ("cert_file", certFile), ("key_file", keyFile)] {
-            if let path, access(path, R_OK) != 0 { return "cannot read \(key) \"\(path)\": \(errnoText(errno))" }
+        for (option, path) in [("ca_file", caFile), ("cert_file", certFile), ("key_file", keyFile)] {
+            if let path, access(path, R_OK) != 0 { return (option, "\"\(path)\" cannot be read: \(errnoText(errno))") }
         }
         return nil
     }
@@ -79,7 +83,7 @@ extension TLSClientSettings {
         set(CURLOPT_SSLCERT, certFile)
         setBlob(CURLOPT_SSLCERT_BLOB, certPEM)
         set(CURLOPT_SSLKEY, keyFile)
-        setBlob(CURLOPT_SSLKEY_BLOB, keyPEM)
+        setBlob(CURLOPT_SSLKEY_BLOB, keyPEM?.reveal())
         return accepted
     }
 
