@@ -48,10 +48,20 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ], swiftSettings: strict),
 
+        .target(
+            name: "Delivery",
+            dependencies: [
+                "OTLP", "Config", "Telemetry", "Pipeline",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ], swiftSettings: strict),
+
         // Tests
         .testTarget(name: "OTLPTests", dependencies: ["OTLP"], swiftSettings: strict),
         .testTarget(
             name: "CompressionTests", dependencies: ["Compression", "CZlib", "CZstd"], swiftSettings: strict),
+        .testTarget(
+            name: "DeliveryTests", dependencies: ["Delivery", "Pipeline", "OTLP", "Config"], swiftSettings: strict),
         .testTarget(name: "ConfigTests", dependencies: ["Config"], swiftSettings: strict),
     ]
 )
