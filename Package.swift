@@ -54,6 +54,14 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ], swiftSettings: strict),
+        .target(
+            name: "Delivery",
+            dependencies: [
+                "OTLP", "Config", "Telemetry", "Pipeline",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: strict),
 
         // Components, one folder each
         .target(
@@ -64,6 +72,12 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
         .target(name: "Processors", dependencies: ["OTLP", "Config", "Pipeline"], swiftSettings: strict),
+        .target(
+            name: "Exporters",
+            dependencies: [
+                "OTLP", "Compression", "Config", "Telemetry", "Pipeline", "Transport", "Delivery",
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: strict),
         .target(name: "Connectors", dependencies: ["OTLP", "Config", "Pipeline"], swiftSettings: strict),
         .target(
             name: "Extensions",
@@ -71,11 +85,22 @@ let package = Package(
                 "OTLP", "Config", "Pipeline", "Transport", .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
 
+        // Configuration → graph → running collector, and the command line
+        .target(
+            name: "Service",
+            dependencies: [
+                "Receivers", "Processors", "Exporters", "Connectors", "Extensions", "Transport", "Delivery", "Pipeline",
+                "OTLP", "Config", "Telemetry",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: strict),
         .executableTarget(
             name: "martlet",
-            dependencies: ["Receivers","Transport","Pipeline","OTLP","Telemetry",
-                .product(name: "NIOPosix", package: "swift-nio"),
+            dependencies: [
+                "Service", "Transport", "Pipeline", "OTLP", "Config",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
 
         // Tests
@@ -84,6 +109,8 @@ let package = Package(
             name: "CompressionTests", dependencies: ["Compression", "CZlib", "CZstd"], swiftSettings: strict),
         .testTarget(name: "TransportTests", dependencies: ["Transport", "Compression", "Config"], swiftSettings: strict),
         .testTarget(name: "ConfigTests", dependencies: ["Config"], swiftSettings: strict),
+        .testTarget(
+            name: "DeliveryTests", dependencies: ["Delivery", "Pipeline", "OTLP", "Config"], swiftSettings: strict),
         .testTarget(name: "HouseRulesTests", swiftSettings: strict),
     ]
 )

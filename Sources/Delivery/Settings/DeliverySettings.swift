@@ -1,0 +1,115 @@
+internal import OTLP
+internal import Pipeline
+
+/// How one exporter's data is queued, batched, sent and retried. Keys and defaults are otelcol's (`sending_queue`,
+/// `retry_on_failure`, `timeout`), plus `dead_letter`.
+package struct DeliverySettings: Sendable, Equatable {
+    /// `sending_queue`.
+    package var queue = QueueSettings()
+    /// `retry_on_failure`.
+    package var retry = RetrySettings()
+    /// `timeout`: longest time of one attempt; zero sets no limit.
+    package var timeout: Duration = .seconds(5)
+    /// `dead_letter`: where requests go that will never be delivered; nil drops them.
+    package var deadLetter: DeadLetterSettings?
+
+    package init() {}
+
+    /// Longest attempt when `timeout` is zero: one day.
+    package static let unlimitedAttempt = Duration.seconds(86_400)
+}
+
+/// What the bound of a queue is counted in.
+package enum QueueSizer: String, Sendable, CaseIterable {
+    /// Batches as they were handed to the queue.
+    case requests
+    /// Spans, log records, data points.
+    case items
+    /// Bytes on the wire.
+    case bytes
+}
+
+/// `sending_queue`. Everything that is taken and not yet settled counts against the bounds: what is being batched,
+/// what waits, what is in flight and what waits for a retry.
+package struct QueueSettings: Sendable, Equatable {
+    /// `enabled`: false acknowledges a batch only when it is delivered. The bounds hold all the same.
+    package var isEnabled = true
+    /// `queue_size`: most that the queue holds, in units of `sizer`.
+    package var size = 1000
+    /// `sizer`.
+    package var sizer = QueueSizer.requests
+    /// `queue_bytes`: most bytes that the queue's batches hold in memory, whatever the sizer.
+    package var maximumBytes = Self.defaultMaximumBytes
+    /// `num_consumers`: most requests in flight. 1 keeps the order: nothing overtakes a request that waits for its
+    /// retry. With more, a waiting retry does not hold a consumer, but new requests start only while fewer than this
+    /// many wait for their retry, so that a dead destination is not asked more often than that.
+    package var consumers = 10
+    /// `block_on_overflow`: a batch that finds no room waits outside the queue instead of being refused.
+    package var blocksOnOverflow = false
+    /// `overflow_timeout`: longest wait for room.
+    package var overflowTimeout = Duration.seconds(10)
+    /// `wait_for_result`: acknowledge a batch when it is delivered, not when it is queued.
+    package var waitsForResult = false
+    /// `batch`; nil sends each batch as it came.
+    package var batch: BatchPolicy?
+
+    package init() {}
+
+    /// 256 MiB: a thousand requests of 256 KiB.
+    package static let defaultMaximumBytes = 268_435_456
+    /// Most batches that may wait for room; further ones are refused.
+    package static let maximumWaiters = 1000
+    /// Highest `num_consumers`: each takes a thread.
+    package static let maximumConsumers = 256
+    /// What a client is told to wait when there is no room.
+    package static let overflowRetryAfter = Duration.seconds(1)
+
+    /// Whether receipts stay open until delivery.
+    package var acknowledgesOnDelivery: Bool { waitsForResult || !isEnabled }
+
+    /// What a batch counts against `size`. At least 1.
+    func units(of batch: TelemetryBatch) -> Int {
+        switch sizer {
+        case .requests: 1
+        case .items: max(1, batch.itemCount)
+        case .bytes: max(1, BatchPolicy.size(of: .init(batch), in: .bytes))
+        }
+    }
+}
+
+/// `retry_on_failure`: exponential backoff with jitter.
+package struct RetrySettings: Sendable, Equatable {
+    /// `enabled`: false gives up at the first failure.
+    package var isEnabled = true
+    /// `initial_interval`.
+    package var initialInterval = Duration.seconds(5)
+    /// `randomization_factor`, 0 to 1: each wait is drawn from interval × (1 ± factor).
+    package var randomizationFactor = 0.5
+    /// `multiplier`, at least 1: growth of the interval from one wait to the next.
+    package var multiplier = 1.5
+    /// `max_interval`: where the interval stops growing.
+    package var maxInterval = Duration.seconds(30)
+    /// `max_elapsed_time`: give up when the next try would start later than this after the first; zero never does.
+    package var maxElapsedTime = Duration.seconds(300)
+
+    package init() {}
+
+    /// Longest delay that a destination can ask for: one day.
+    package static let maximumServerDelay = Duration.seconds(86_400)
+}
+
+/// `dead_letter`.
+package struct DeadLetterSettings: Sendable, Equatable {
+    /// `directory`: must exist and be writable.
+    package var directory: String
+    /// `max_bytes`: size at which a file takes no more; what comes then is dropped and counted.
+    package var maximumBytes: Int
+
+    /// 100 MiB.
+    package static let defaultMaximumBytes = 104_857_600
+
+    package init(directory: String, maximumBytes: Int = Self.defaultMaximumBytes) {
+        self.directory = directory
+        self.maximumBytes = maximumBytes
+    }
+}

@@ -1,0 +1,130 @@
+internal import NIOCore
+internal import OTLP
+internal import Pipeline
+
+extension PendingRequest {
+    /// What the sender of a request that was set aside is told, if it still waits: never again, the data is kept here.
+    var setAsideError: ConsumeError {
+        ConsumeError(.refused, "the destination does not take the data; it is in the dead letters")
+    }
+}
+
+// What an attempt's outcome means for its request.
+extension DeliveryStateMachine {
+    mutating func settle(
+        _ request: PendingRequest, _ outcome: ExportOutcome, _ now: Instant, _ actions: inout [Action]
+    ) {
+        switch outcome {
+        case .delivered(let rejected, let message):
+            delivered(request, rejected: rejected, message, &actions)
+        case .retryable(let reason, let after):
+            retry(request, reason, after: after, now, &actions)
+        case .permanent(let reason):
+            fail(request, .permanent, reason, &actions)
+        case .tooLarge(let reason):
+            halve(request, reason, &actions)
+        }
+    }
+
+    private mutating func delivered(
+        _ request: PendingRequest, rejected: Int, _ message: String, _ actions: inout [Action]
+    ) {
+        let rejected = min(max(0, rejected), request.itemCount)
+        tally.sent += request.itemCount - rejected
+        actions.append(.report(.sent(items: request.itemCount - rejected)))
+        if rejected > 0 {
+            tally.lost[.rejected, default: 0] += rejected
+            actions.append(.report(.sendFailed(items: rejected, .rejected, reason: message)))
+        } else if !message.isEmpty {
+            actions.append(.report(.warning(message)))
+        }
+        release(request, nil, &actions)
+    }
+
+    private mutating func retry(
+        _ request: PendingRequest, _ reason: String, after: Duration?, _ now: Instant, _ actions: inout [Action]
+    ) {
+        guard settings.retry.isEnabled else {
+            fail(request, .exhausted, reason, &actions)
+            return
+        }
+        var request = request
+        let (wait, next) = backoff.wait(for: request.interval)
+        let asked = min(max(after ?? .zero, .zero), RetrySettings.maximumServerDelay)
+        let delay = max(wait, asked)
+        let due = now + delay
+        let limit = settings.retry.maxElapsedTime
+        if limit > .zero, let first = request.firstAttempt, due > first + limit {
+            fail(request, .exhausted, reason, &actions)
+            return
+        }
+        if case .draining(let deadline) = phase, due >= deadline {
+            // It would only keep the drain waiting.
+            drop(request, .shutdown, reason, &actions)
+            return
+        }
+        request.interval = next
+        actions.append(
+            .report(
+                .retrying(items: request.itemCount, attempt: request.attempts, delay: delay, reason: reason)))
+        retries.append((due, request))
+        note(due)
+    }
+
+    private mutating func halve(_ request: PendingRequest, _ reason: String, _ actions: inout [Action]) {
+        guard let halves = request.halved() else {
+            fail(request, .tooLarge, reason, &actions)
+            return
+        }
+        if let entry = halves.splitEntry { store.addPiece(of: entry) }
+        urgent.prepend(halves.second)
+        urgent.prepend(halves.first)
+        actions.append(.report(.split(items: request.itemCount, reason: reason)))
+    }
+
+    /// Ends a request that will not be tried again: dead letters, if there are any and nobody else has the data.
+    private mutating func fail(
+        _ request: PendingRequest, _ cause: DropCause, _ reason: String, _ actions: inout [Action]
+    ) {
+        // A sender that still waits and may try again keeps its data itself.
+        let senderKeeps = cause == .exhausted && settings.queue.acknowledgesOnDelivery
+        guard settings.deadLetter != nil, !senderKeeps else {
+            drop(request, cause, reason, &actions)
+            return
+        }
+        lastID += 1
+        settingAside[lastID] = FailedRequest(request: request, cause: cause)
+        actions.append(.report(.sendFailed(items: request.itemCount, cause, reason: reason)))
+        let content = ExportRequest(signal: signal, slices: request.slices, timeout: settings.timeout)
+        actions.append(.setAside(id: lastID, content, cause, reason: reason))
+    }
+
+    /// Loses a request and says so to whoever waits for it.
+    mutating func drop(
+        _ request: PendingRequest, _ cause: DropCause, _ reason: String, _ actions: inout [Action]
+    ) {
+        tally.lost[cause, default: 0] += request.itemCount
+        actions.append(.report(.sendFailed(items: request.itemCount, cause, reason: reason)))
+        let code: ConsumeError.Code =
+            switch cause {
+            case .permanent, .tooLarge, .rejected: .refused
+            case .exhausted: .unavailable
+            case .shutdown, .interrupted: .shuttingDown
+            }
+        release(request, ConsumeError(code, reason), &actions)
+    }
+
+    /// Finishes every piece of the request in the store, and answers the senders whose batch is through.
+    mutating func release(_ request: PendingRequest, _ failure: ConsumeError?, _ actions: inout [Action]) {
+        for entry in request.entries {
+            guard let settlement = store.finishPiece(of: entry, failure: failure), let token = settlement.token else {
+                continue
+            }
+            if let failure = settlement.failure {
+                actions.append(.refuse(token, failure))
+            } else {
+                actions.append(.accept(token))
+            }
+        }
+    }
+}

@@ -1,0 +1,263 @@
+internal import NIOCore
+package import OTLP
+package import Pipeline
+
+/// The rules of a delivery queue, without sockets, clocks, threads or locks: events go in with the time at which they
+/// happen, actions come out and are carried out by the driver in their order.
+///
+/// ```
+/// enqueue → [waiting for room] → accumulating → fresh ─┐
+///                                                      ├→ active → delivered | set aside | dropped
+///                     halves, due retries →    urgent ─┘     └→ retries (wait)
+/// ```
+///
+/// Invariants: what the queue holds, from acceptance to settlement, is within `queue_size` and `queue_bytes`; at most
+/// `num_consumers` attempts are active; every token is settled exactly once; every accepted item ends delivered, set
+/// aside, or counted as lost with its cause.
+///
+/// Requests that were split or failed go before fresh ones. With one consumer nothing overtakes: while a request
+/// waits for its retry, nothing else is dispatched. With more, due work goes on, and fresh work starts while fewer
+/// than `num_consumers` requests wait for a retry.
+package struct DeliveryStateMachine<Token: Sendable>: Sendable {
+    package typealias Action = DeliveryAction<Token>
+    package typealias Instant = ContinuousClock.Instant
+
+    /// A batch on its way in, with its sizes. Made outside the driver's lock.
+    package struct Arrival: Sendable {
+        let batch: TelemetryBatch
+        let token: Token
+        let partition: PartitionKey
+        let units: Int
+        let bytes: Int
+        let batchSize: Int
+
+        package init(
+            _ batch: TelemetryBatch, metadata: [String: [String]] = [:], token: Token, settings: QueueSettings
+        ) {
+            self.batch = batch
+            self.token = token
+            units = settings.units(of: batch)
+            bytes = batch.heldBytes
+            partition = settings.batch?.partition(of: metadata) ?? []
+            batchSize = settings.batch.map { BatchPolicy.size(of: BatchSlice(batch), in: $0.sizer) } ?? 0
+        }
+    }
+
+    enum Phase: Equatable {
+        case running
+        case draining(deadline: Instant)
+        case finished
+    }
+
+    struct Waiter {
+        let arrival: Arrival
+        let deadline: Instant
+    }
+
+    struct Attempt {
+        let request: PendingRequest
+        /// When an answer is overdue; nil without a time-out.
+        let overdue: Instant?
+    }
+
+    struct FailedRequest {
+        let request: PendingRequest
+        let cause: DropCause
+    }
+
+    /// How long after its time-out an attempt without an answer is given up. Exporters keep the time-out themselves;
+    /// this is for one that does not.
+    package static var attemptGrace: Duration { .seconds(1) }
+
+    let signal: Signal
+    let settings: DeliverySettings
+    var backoff: Backoff
+    var phase = Phase.running
+    var store = PendingStore<Token>()
+    var accumulator: BatchAccumulator?
+    var waiters = CircularBuffer<Waiter>()
+    var fresh = CircularBuffer<PendingRequest>()
+    var urgent = CircularBuffer<PendingRequest>()
+    var retries: [(due: Instant, request: PendingRequest)] = []
+    var active: [UInt64: Attempt] = [:]
+    var settingAside: [UInt64: FailedRequest] = [:]
+    var lastID: UInt64 = 0
+    /// The time that the driver's timer is set to.
+    var timer: Instant?
+    var timerGeneration: UInt64 = 0
+    /// The earliest deadline that came up in the present event.
+    var wanted: Instant?
+    var tally = DeliveryReport()
+
+    /// - Parameters:
+    ///   - settings: as validated; the bounds are positive.
+    ///   - seed: of the jitter.
+    package init(signal: Signal, settings: DeliverySettings, seed: UInt64) {
+        self.signal = signal
+        self.settings = settings
+        backoff = Backoff(settings.retry, seed: seed)
+        accumulator = settings.queue.batch.map { BatchAccumulator($0) }
+    }
+
+    package var status: DeliveryStatus {
+        DeliveryStatus(
+            queueSize: store.units, queueCapacity: settings.queue.size, queueBytes: store.bytes,
+            inFlight: active.count, waitingRetries: retries.count, waitingBatches: waiters.count)
+    }
+
+    // MARK: Events
+
+    /// A batch arrives. Its token is settled now or by a later event.
+    package mutating func enqueue(_ arrival: Arrival, now: Instant) -> [Action] {
+        var actions: [Action] = []
+        let queue = settings.queue
+        if arrival.batch.isEmpty {
+            actions.append(.accept(arrival.token))
+        } else if phase != .running {
+            refuse(arrival, ConsumeError(.shuttingDown, "the exporter is shutting down"), &actions)
+        } else if arrival.units > queue.size || arrival.bytes > queue.maximumBytes {
+            refuse(arrival, tooLargeForQueue(arrival), &actions)
+        } else if waiters.isEmpty, hasRoom(for: arrival) {
+            admit(arrival, now, &actions)
+            finishEvent(now, &actions)
+        } else if queue.blocksOnOverflow, waiters.count < QueueSettings.maximumWaiters {
+            let deadline = now + queue.overflowTimeout
+            waiters.append(Waiter(arrival: arrival, deadline: deadline))
+            note(deadline)
+            finishEvent(now, &actions)
+        } else {
+            refuse(arrival, overflow(.queueFull, "the sending queue is full"), &actions)
+        }
+        return actions
+    }
+
+    /// An attempt ended. Ids that are not active (given up, answered before) are ignored.
+    package mutating func completed(_ id: UInt64, _ outcome: ExportOutcome, now: Instant) -> [Action] {
+        guard let attempt = active.removeValue(forKey: id) else { return [] }
+        var actions: [Action] = []
+        settle(attempt.request, outcome, now, &actions)
+        finishEvent(now, &actions)
+        return actions
+    }
+
+    /// The dead letters took the request, or not (`failure` says why). Unknown ids are ignored.
+    package mutating func setAsideCompleted(_ id: UInt64, failure: String?, now: Instant) -> [Action] {
+        guard let failed = settingAside.removeValue(forKey: id) else { return [] }
+        let request = failed.request
+        var actions: [Action] = []
+        if let failure {
+            tally.lost[failed.cause, default: 0] += request.itemCount
+            actions.append(.report(.setAsideFailed(items: request.itemCount, reason: failure)))
+        } else {
+            tally.setAside += request.itemCount
+            actions.append(.report(.setAside(items: request.itemCount)))
+        }
+        release(request, request.setAsideError, &actions)
+        finishEvent(now, &actions)
+        return actions
+    }
+
+    // MARK: Admission
+
+    func hasRoom(for arrival: Arrival) -> Bool {
+        store.units + arrival.units <= settings.queue.size
+            && store.bytes + arrival.bytes <= settings.queue.maximumBytes
+    }
+
+    /// Takes the batch. There is room.
+    mutating func admit(_ arrival: Arrival, _ now: Instant, _ actions: inout [Action]) {
+        if let accumulator, !accumulator.hasRoom(for: arrival.partition) {
+            let limit = accumulator.policy.cardinalityLimit
+            let message = "more than \(limit) combinations of the batch's metadata_keys gather at the same time"
+            refuse(arrival, overflow(.queueFull, message), &actions)
+            return
+        }
+        let waits = settings.queue.acknowledgesOnDelivery
+        let entry = store.insert(units: arrival.units, bytes: arrival.bytes, token: waits ? arrival.token : nil)
+        if !waits { actions.append(.accept(arrival.token)) }
+        let piece = Piece(slice: BatchSlice(arrival.batch), entry: entry, size: arrival.batchSize, arrived: now)
+        guard accumulator != nil else {
+            fresh.append(PendingRequest(piece))
+            return
+        }
+        if let flush = accumulator?.add(piece, to: arrival.partition, store: &store, send: { fresh.append($0) }) {
+            note(flush)
+        }
+    }
+
+    mutating func refuse(_ arrival: Arrival, _ error: ConsumeError, _ actions: inout [Action]) {
+        actions.append(.report(.enqueueFailed(items: arrival.batch.itemCount, error)))
+        actions.append(.refuse(arrival.token, error))
+    }
+
+    func overflow(_ code: ConsumeError.Code, _ message: String) -> ConsumeError {
+        ConsumeError(code, message, retryAfter: QueueSettings.overflowRetryAfter)
+    }
+
+    private func tooLargeForQueue(_ arrival: Arrival) -> ConsumeError {
+        let queue = settings.queue
+        if arrival.units > queue.size {
+            let message = "a batch of \(arrival.units) \(queue.sizer.rawValue) never fits a queue_size of \(queue.size)"
+            return ConsumeError(.refused, message)
+        }
+        return ConsumeError(
+            .refused, "a batch of \(arrival.bytes) bytes never fits queue_bytes of \(queue.maximumBytes)")
+    }
+
+    // MARK: After every event
+
+    /// Moves on whatever the event made possible, and sets the timer.
+    mutating func finishEvent(_ now: Instant, _ actions: inout [Action]) {
+        admitWaiters(now, &actions)
+        dispatch(now, &actions)
+        if case .draining = phase, store.isEmpty { finish(&actions) }
+        if let wanted, phase != .finished, timer.map({ wanted < $0 }) ?? true {
+            timer = wanted
+            timerGeneration += 1
+            actions.append(.setTimer(wanted, generation: timerGeneration))
+        }
+        wanted = nil
+    }
+
+    private mutating func admitWaiters(_ now: Instant, _ actions: inout [Action]) {
+        while phase == .running, let waiter = waiters.first, hasRoom(for: waiter.arrival) {
+            waiters.removeFirst()
+            admit(waiter.arrival, now, &actions)
+        }
+    }
+
+    private mutating func dispatch(_ now: Instant, _ actions: inout [Action]) {
+        if case .draining(let deadline) = phase, deadline <= now { return }
+        let consumers = settings.queue.consumers
+        while active.count < consumers {
+            if !urgent.isEmpty, consumers > 1 || retries.isEmpty {
+                start(urgent.removeFirst(), now, &actions)
+            } else if !fresh.isEmpty, retries.count < consumers {
+                start(fresh.removeFirst(), now, &actions)
+            } else {
+                return
+            }
+        }
+    }
+
+    private mutating func start(_ request: PendingRequest, _ now: Instant, _ actions: inout [Action]) {
+        var request = request
+        request.attempts += 1
+        if request.firstAttempt == nil { request.firstAttempt = now }
+        var timeout = settings.timeout > .zero ? settings.timeout : DeliverySettings.unlimitedAttempt
+        if case .draining(let deadline) = phase { timeout = min(timeout, deadline - now) }
+        let overdue = settings.timeout > .zero ? now + timeout + Self.attemptGrace : nil
+        lastID += 1
+        active[lastID] = Attempt(request: request, overdue: overdue)
+        if let overdue { note(overdue) }
+        actions.append(.report(.dispatched(items: request.itemCount)))
+        actions.append(
+            .dispatch(id: lastID, ExportRequest(signal: signal, slices: request.slices, timeout: timeout)))
+    }
+
+    /// Remembers that something is due at `instant`.
+    mutating func note(_ instant: Instant) {
+        if let wanted, wanted <= instant { return }
+        wanted = instant
+    }
+}

@@ -1,0 +1,63 @@
+internal import Pipeline
+
+/// What has been taken and is not settled: the boundary between the queue's rules and where its content is kept.
+///
+/// The state machine inserts a batch when it takes it, and finishes its pieces one by one. This store keeps the
+/// content in memory, so an entry is safe as soon as it is inserted and gone when its last piece is finished. A
+/// store on disk has the same two moments: append at `insert`, mark as done when `finishPiece` returns a settlement.
+struct PendingStore<Token: Sendable>: Sendable {
+    /// The end of an entry: whom to answer, if nobody has yet, and with what.
+    struct Settlement {
+        let token: Token?
+        let failure: ConsumeError?
+    }
+
+    private struct Entry {
+        var units: Int
+        var bytes: Int
+        /// Parts of the batch that are still on their way; 0 marks a free slot.
+        var pieces: Int
+        var token: Token?
+        var failure: ConsumeError?
+    }
+
+    private var entries: [Entry] = []
+    private var free: [Int] = []
+    /// Held, in units of the queue's sizer.
+    private(set) var units = 0
+    /// Held, in bytes of memory.
+    private(set) var bytes = 0
+
+    var isEmpty: Bool { entries.count == free.count }
+
+    /// Takes a batch of one piece. `token` is kept when the answer waits for the delivery.
+    mutating func insert(units: Int, bytes: Int, token: Token?) -> Int {
+        self.units += units
+        self.bytes += bytes
+        let entry = Entry(units: units, bytes: bytes, pieces: 1, token: token)
+        if let slot = free.popLast() {
+            entries[slot] = entry
+            return slot
+        }
+        entries.append(entry)
+        return entries.count - 1
+    }
+
+    /// One piece of the entry became two.
+    mutating func addPiece(of entry: Int) { entries[entry].pieces += 1 }
+
+    /// One piece is delivered (`failure` nil) or given up. Returns the settlement when it was the last.
+    mutating func finishPiece(of entry: Int, failure: ConsumeError?) -> Settlement? {
+        entries[entry].pieces -= 1
+        if let failure, entries[entry].failure.map({ failure.isRetryable && !$0.isRetryable }) ?? true {
+            entries[entry].failure = failure
+        }
+        guard entries[entry].pieces == 0 else { return nil }
+        let done = entries[entry]
+        units -= done.units
+        bytes -= done.bytes
+        entries[entry] = Entry(units: 0, bytes: 0, pieces: 0)
+        free.append(entry)
+        return Settlement(token: done.token, failure: done.failure)
+    }
+}
