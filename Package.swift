@@ -98,7 +98,7 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "Service", "Transport", "Pipeline", "OTLP", "Config",
+                "Service", "Delivery", "Transport", "Pipeline", "OTLP", "Config",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),

@@ -1,5 +1,5 @@
 /// Finds the known name that a misspelt one was probably meant to be.
-enum NearestName {
+package enum NearestName {
     /// Longer names get no suggestion, which bounds the work to 64 × 64 steps a candidate.
     private static let maximumLength = 64
     /// Candidates looked at.
@@ -7,7 +7,7 @@ enum NearestName {
 
     /// The candidate nearest to `name`, or nil when none is near: at most a third of the longer name may differ,
     /// and never more than 3 edits. The first wins among equals.
-    static func find(_ name: String, among candidates: some Sequence<String>) -> String? {
+    package static func find(_ name: String, among candidates: some Sequence<String>) -> String? {
         let wanted = Array(name.lowercased().unicodeScalars.prefix(maximumLength + 1))
         guard !wanted.isEmpty, wanted.count <= maximumLength else { return nil }
         var best: (name: String, distance: Int)?

@@ -1,5 +1,4 @@
-package import Config
-internal import Glibc
+internal import Config
 package import Logging
 internal import NIOCore
 internal import NIOPosix
@@ -55,18 +54,8 @@ package final class Collector: Sendable {
         graph = try GraphBuilder.build(plan, environment: environment, workers: workers)
     }
 
-    /// Processors that this process may run on.
-    package static var cores: Int {
-        var mask = [UInt](repeating: 0, count: 128)
-        let size = mask.count * MemoryLayout<UInt>.size
-        let status = mask.withUnsafeMutableBytes { bytes in
-            bytes.withMemoryRebound(to: cpu_set_t.self) { sets in
-                sets.baseAddress.map { sched_getaffinity(0, size, $0) } ?? -1
-            }
-        }
-        guard status >= 0 else { return max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
-        return max(1, mask.reduce(0) { $0 + $1.nonzeroBitCount })
-    }
+    /// Processors that this process may use: those of its affinity, within the cgroup's quota.
+    package static var cores: Int { max(1, min(System.coreCount, SystemProcessors.allowed)) }
 
     private static func registerMetrics(
         _ registry: MetricRegistry, _ budget: MemoryBudget, _ telemetry: TelemetrySettings,

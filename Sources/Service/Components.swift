@@ -1,10 +1,10 @@
-package import Connectors
+internal import Connectors
 package import Delivery
-package import Exporters
-package import Extensions
+internal import Exporters
+internal import Extensions
 package import Pipeline
-package import Processors
-package import Receivers
+internal import Processors
+internal import Receivers
 
 /// Every component that a configuration may name. Adding one is its folder and its line here.
 package enum Components {
@@ -18,8 +18,7 @@ package enum Components {
     ]
 
     package static let exporters: [AnyExporterFactory] = [
-        AnyExporterFactory(DebugExporterFactory()),
-        AnyExporterFactory(FileExporterFactory()),
+        //D
         AnyExporterFactory(NopExporterFactory()),
         AnyExporterFactory(OTLPHTTPExporterFactory()),
     ]

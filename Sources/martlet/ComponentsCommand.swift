@@ -1,4 +1,5 @@
 import ArgumentParser
+import Delivery
 import OTLP
 import Pipeline
 import Service

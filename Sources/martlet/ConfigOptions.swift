@@ -46,5 +46,6 @@ struct ConfigOptions: ParsableArguments {
 
 /// Writes a line to standard error.
 func writeError(_ line: String) {
-    fputs(line + "\n", stderr)
+    var text = line + "\n"
+    text.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
 }

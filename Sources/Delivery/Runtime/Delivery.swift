@@ -28,6 +28,8 @@ package final class Delivery: Consumer {
         var timer: (any DeliveryTimer)?
     }
 
+    /// The exporter's id.
+    package let name: String
     package let signal: Signal
     private let settings: DeliverySettings
     private let exporter: any Exporter
@@ -51,6 +53,7 @@ package final class Delivery: Consumer {
         scheduler: any DeliveryScheduler, observer: any DeliveryObserver, workers: NIOThreadPool? = nil,
         seed: UInt64 = .random(in: 0 ... .max)
     ) {
+        self.name = name
         self.signal = signal
         self.settings = settings
         self.exporter = exporter

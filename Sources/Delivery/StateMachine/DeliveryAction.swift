@@ -87,4 +87,8 @@ package struct DeliveryStatus: Sendable, Equatable {
     package var waitingRetries: Int
     /// Batches that wait for room.
     package var waitingBatches: Int
+
+    /// Of a queue that is gone.
+    package static let empty = DeliveryStatus(
+        queueSize: 0, queueCapacity: 0, queueBytes: 0, inFlight: 0, waitingRetries: 0, waitingBatches: 0)
 }

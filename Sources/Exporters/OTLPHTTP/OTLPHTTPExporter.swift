@@ -1,8 +1,8 @@
 internal import Compression
 internal import Glibc
-package import OTLP
+internal import OTLP
 package import Pipeline
-package import Transport
+internal import Transport
 
 /// Sends batches to an OTLP/HTTP endpoint, protobuf or JSON.
 package final class OTLPHTTPExporter: Exporter {

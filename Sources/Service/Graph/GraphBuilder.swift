@@ -1,5 +1,6 @@
 internal import Config
 internal import Delivery
+internal import NIOCore
 internal import NIOPosix
 internal import OTLP
 internal import Pipeline

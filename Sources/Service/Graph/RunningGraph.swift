@@ -1,5 +1,6 @@
 internal import Delivery
 internal import Logging
+internal import OTLP
 internal import Pipeline
 
 /// The components of one configuration, joined, in the order in which they start and stop.

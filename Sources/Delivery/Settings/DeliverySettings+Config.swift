@@ -1,0 +1,71 @@
+package import Config
+package import Pipeline
+
+extension DeliverySettings {
+    /// Reads `sending_queue`, `retry_on_failure` and `dead_letter` of an exporter's section.
+    ///
+    /// - Parameter timeout: of one attempt, which the exporter's client settings have read.
+    package init(from section: ConfigSection, timeout: Duration) {
+        self.init()
+        self.timeout = timeout
+        queue = QueueSettings(from: section.section("sending_queue"), defaults: queue)
+        retry = RetrySettings(from: section.section("retry_on_failure"), defaults: retry)
+        if let letters = section.optionalSection("dead_letter") {
+            letters.require("directory")
+            deadLetter = DeadLetterSettings(
+                directory: letters.nonEmptyString("directory") ?? "",
+                maximumBytes: letters.integer("max_bytes", in: 1...Int.max) ?? DeadLetterSettings.defaultMaximumBytes)
+        }
+    }
+
+    /// Carries out a `batch` processor's policy in this queue, unless the queue has a batching of its own.
+    package mutating func fold(_ processor: BatchProcessorSettings) {
+        guard queue.batch == nil else { return }
+        queue.batch = BatchPolicy(
+            sendBatchSize: processor.sendBatchSize, timeout: processor.timeout,
+            sendBatchMaxSize: processor.sendBatchMaxSize, metadataKeys: processor.metadataKeys,
+            metadataCardinalityLimit: processor.metadataCardinalityLimit)
+    }
+}
+
+extension QueueSettings {
+    fileprivate init(from section: ConfigSection, defaults: QueueSettings) {
+        self = defaults
+        isEnabled = section.bool("enabled") ?? isEnabled
+        size = section.integer("queue_size", in: 1...Int(Int32.max)) ?? size
+        sizer = section.choice("sizer") ?? sizer
+        maximumBytes = section.integer("queue_bytes", in: 1...Int.max) ?? maximumBytes
+        consumers = section.integer("num_consumers", in: 1...Self.maximumConsumers) ?? consumers
+        blocksOnOverflow = section.bool("block_on_overflow") ?? blocksOnOverflow
+        overflowTimeout =
+            section.duration("overflow_timeout", in: .milliseconds(1) ... .seconds(3600)) ?? overflowTimeout
+        waitsForResult = section.bool("wait_for_result") ?? waitsForResult
+        section.refuse("storage", because: "the queue is in memory; leave it out")
+        guard let batching = section.optionalSection("batch") else { return }
+        var policy = BatchPolicy()
+        policy.flushTimeout =
+            batching.duration("flush_timeout", in: .milliseconds(1) ... .seconds(86_400)) ?? policy.flushTimeout
+        policy.minSize = batching.integer("min_size", in: 0...Int(Int32.max)) ?? policy.minSize
+        policy.maxSize = batching.integer("max_size", in: 0...Int(Int32.max)) ?? 0
+        if policy.maxSize > 0, policy.maxSize < policy.minSize {
+            batching.error("max_size", "must not be below \"min_size\" (\(policy.minSize))")
+        }
+        policy.sizer = batching.choice("sizer") ?? (sizer == .bytes ? .bytes : .items)
+        let partition = batching.section("partition")
+        policy.metadataKeys = (partition.stringList("metadata_keys") ?? []).map { $0.lowercased() }
+        batch = policy
+    }
+}
+
+extension RetrySettings {
+    fileprivate init(from section: ConfigSection, defaults: RetrySettings) {
+        self = defaults
+        let anyTime = Duration.zero ... .seconds(86_400 * 30)
+        isEnabled = section.bool("enabled") ?? isEnabled
+        initialInterval = section.duration("initial_interval", in: anyTime) ?? initialInterval
+        randomizationFactor = section.double("randomization_factor", in: 0...1) ?? randomizationFactor
+        multiplier = section.double("multiplier", in: 1...100) ?? multiplier
+        maxInterval = section.duration("max_interval", in: anyTime) ?? maxInterval
+        maxElapsedTime = section.duration("max_elapsed_time", in: anyTime) ?? maxElapsedTime
+    }
+}
