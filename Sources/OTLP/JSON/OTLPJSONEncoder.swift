@@ -6,7 +6,7 @@ package enum OTLPJSONEncodingError: Error, Equatable, CustomStringConvertible {
     case tooDeep
     /// The writer's limit was reached, or memory was refused.
     case outputLimit
-    /// Repeated parts of one message, which protobuf merges, add up to more than the input.
+    /// Parts of messages that protobuf merges, at several levels at once, add up to far more than the input.
     case tooManyFragments
 
     package var description: String {
@@ -66,12 +66,15 @@ struct WireToJSON: ~Copyable {
     /// Some address for messages of no bytes; never read.
     let nothing: UnsafePointer<UInt8>
 
+    /// Bytes that merged copies may take on top of twice the input.
+    private static let mergeAllowance = 256 << 10
+
     init(text: consuming JSONTextWriter, input: UnsafeRawBufferPointer, maximumDepth: Int) {
         self.text = text
         self.input = input
         self.maximumDepth = maximumDepth
         schema = JSONSchema.shared
-        mergeBudget = input.count
+        mergeBudget = input.count * 2 + Self.mergeAllowance
         nothing = UnsafeRawPointer(schema[.anyValue]).assumingMemoryBound(to: UInt8.self)
         readableEnd = nothing
     }
