@@ -45,7 +45,7 @@ def to_text(value):
         return "{" + ",".join(f"{to_text(key)}:{to_text(member)}" for key, member in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ",".join(map(to_text, value)) + "]"
-    if isinstance(value, float) and value == int(value) and abs(value) < 2**53 and (value or not _is_negative(value)):
+    if isinstance(value, float) and value == int(value) and abs(value) < 10**16 and (value or not _is_negative(value)):
         return str(int(value))
     return json.dumps(value, ensure_ascii=False)
 

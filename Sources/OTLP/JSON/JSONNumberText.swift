@@ -8,8 +8,8 @@ extension JSONTextWriter {
         }
         let magnitude = value.magnitude
         if value.sign == .minus { put(UInt8(ascii: "-")) }
-        // Below 2^53 every integer is exact.
-        if magnitude < 9_007_199_254_740_992 {
+        // Longer integers are shorter with an exponent.
+        if magnitude < 1e16 {
             let whole = UInt64(magnitude)
             if Double(whole) == magnitude {
                 put(unsigned: whole)
@@ -17,7 +17,7 @@ extension JSONTextWriter {
                 if whole == 0, value.sign == .minus { put(".0") }
                 return
             }
-            if magnitude >= 1e-5, put(fraction: magnitude) { return }
+            if magnitude >= 1e-4, put(fraction: magnitude) { return }
         }
         for byte in magnitude.description.utf8 { put(byte) }
     }

@@ -1,0 +1,2 @@
+
+ÖŒÅ·ñç´Æ“ÆÈlong long long long long long long long long long long long long long long long long long long long long long long long long long long long long long long long long long long long long long long long 
