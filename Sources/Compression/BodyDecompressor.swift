@@ -5,6 +5,7 @@ package struct BodyDecompressor: ~Copyable {
     private var inflater = Inflater()
     private var zstd = ZstdDecoder()
 
+    /// Allocates nothing yet.
     package init() {}
 
     /// Decompresses `input`, which is only read during the call.

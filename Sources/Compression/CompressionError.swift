@@ -15,6 +15,7 @@ package enum CompressionError: Error, Equatable, Sendable {
 }
 
 extension CompressionError: CustomStringConvertible {
+    /// What is wrong, and what to use instead where there is a choice.
     package var description: String {
         switch self {
         case .corrupt(let encoding): "body is not valid \(encoding.token)"

@@ -3,6 +3,7 @@ internal import Glibc
 
 /// Why a request got no answer. The text names the host and port, never the path, headers or bodies.
 package struct HTTPClientError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// What went wrong; the raw value begins the text.
     package enum Code: String, Sendable {
         /// The name of the host, or of the proxy, has no address.
         case resolve = "cannot resolve"
@@ -30,6 +31,7 @@ package struct HTTPClientError: Error, Equatable, Sendable, CustomStringConverti
         case failed = "HTTP client failure with"
     }
 
+    /// The class of the failure.
     package let code: Code
     /// `host:port`, as far as it is known; empty otherwise.
     package let origin: String
@@ -40,6 +42,7 @@ package struct HTTPClientError: Error, Equatable, Sendable, CustomStringConverti
     /// False when the peer certainly got nothing of the request.
     package let maybeReceived: Bool
 
+    /// `detail` must hold nothing of the request or the answer.
     package init(_ code: Code, origin: String, detail: String = "", status: Int = 0, maybeReceived: Bool = false) {
         self.code = code
         self.origin = origin
@@ -56,6 +59,7 @@ package struct HTTPClientError: Error, Equatable, Sendable, CustomStringConverti
         }
     }
 
+    /// The class, the origin and the detail, such as `cannot connect to localhost:4318: Connection refused`.
     package var description: String {
         "\(code.rawValue) \(origin.isEmpty ? "(unknown host)" : origin)" + (detail.isEmpty ? "" : ": \(detail)")
     }

@@ -20,6 +20,7 @@ package struct HTTPClientSettings: Sendable, Equatable {
     package var uploadBufferBytes = 512 << 10
     /// Bytes taken by one `recv`, within `receiveBufferRange`.
     package var receiveBufferBytes = 16 << 10
+    /// For https URLs.
     package var tls = TLSClientSettings()
 
     /// What libcurl takes, in bytes.
@@ -27,6 +28,7 @@ package struct HTTPClientSettings: Sendable, Equatable {
     /// What libcurl takes, in bytes.
     package static let receiveBufferRange = 1 << 10...2 << 20
 
+    /// The defaults of otelcol, except where a property says otherwise.
     package init() {}
 }
 
@@ -69,9 +71,12 @@ package enum HTTPMethod: String, Sendable {
     case delete = "DELETE"
 }
 
+/// One request. Headers and body must not change the meaning when sent twice: a request on a kept connection that
+/// turns out to be closed is sent again on a new one.
 package struct HTTPClientRequest: Sendable {
     /// Absolute, http or https. A user and password in it become basic authentication.
     package var url: String
+    /// The method.
     package var method: HTTPMethod
     /// Sent as they are, `Content-Type` included; `Host`, `Content-Length` and `Accept: */*` are added. Names are
     /// tokens and values have no control characters (RFC 9110 §5), else the request fails as `.invalidRequest`.
@@ -90,6 +95,7 @@ package struct HTTPClientRequest: Sendable {
     /// 4 MiB, which OTLP recommends.
     package static let defaultMaxResponseBytes = 4 << 20
 
+    /// A request without `wantedHeaders`.
     package init(
         url: String, method: HTTPMethod = .post, headers: [(name: String, value: String)] = [],
         body: HTTPRequestBody? = nil, timeout: Duration, maxResponseBytes: Int = defaultMaxResponseBytes
@@ -105,10 +111,14 @@ package struct HTTPClientRequest: Sendable {
 
 /// An answer, of any status.
 package struct HTTPClientResponse: Sendable {
+    /// HTTP status, 200 and above.
     package var status: Int
+    /// `Content-Type` as it came.
     package var contentType: String?
+    /// `Retry-After` as it came; see `RetryAfter`.
     package var retryAfter: String?
     /// Those of `wantedHeaders` that came, first value each.
     package var headers: [(name: String, value: String)] = []
+    /// At most the request's `maxResponseBytes`.
     package var body: [UInt8]
 }

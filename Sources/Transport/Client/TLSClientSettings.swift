@@ -16,22 +16,30 @@ package enum TLSVersion: String, Sendable, CaseIterable {
 package struct TLSClientSettings: Sendable, Equatable {
     /// Takes any certificate for any name.
     package var insecureSkipVerify = false
-    /// Certificates to trust instead of the system's, or beside them with `includeSystemCAs`. At most one of the two.
+    /// File of certificates to trust; nil for those of the system.
     package var caFile: String?
+    /// Certificates to trust, as PEM text in place of `caFile`.
     package var caPEM: String?
+    /// Trusts the system's certificates beside `caFile` or `caPEM`.
     package var includeSystemCAs = false
-    /// The client's own certificate (and chain) and private key, each as a file or as PEM text; both or none.
+    /// File of the client's own certificate and its chain. A certificate needs a key.
     package var certFile: String?
+    /// The certificate as PEM text in place of `certFile`.
     package var certPEM: String?
+    /// File of the certificate's private key.
     package var keyFile: String?
+    /// The key as PEM text in place of `keyFile`.
     package var keyPEM: SecretString?
+    /// The oldest version to agree to.
     package var minVersion = TLSVersion.tls12
+    /// The newest version to agree to.
     package var maxVersion = TLSVersion.tls13
     /// Name to ask for and to expect in the certificate, in place of the URL's host.
     package var serverNameOverride: String?
     /// How long a CA file that was read is used, whole seconds.
     package var caReload = Duration.seconds(24 * 3600)
 
+    /// TLS 1.2 or 1.3, verified against the system's certificates.
     package init() {}
 
     /// What is wrong with these settings, with the name of the option, or nil. Looks whether files can be read; never
