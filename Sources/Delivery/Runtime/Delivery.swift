@@ -1,4 +1,3 @@
-package import NIOPosix
 package import OTLP
 package import Pipeline
 internal import Synchronization
@@ -35,8 +34,7 @@ package final class Delivery: Consumer {
     private let exporter: any Exporter
     private let scheduler: any DeliveryScheduler
     private let observer: any DeliveryObserver
-    private let workers: NIOThreadPool
-    private let ownsWorkers: Bool
+    private let workers: WorkerThreads
     private let deadLetters: DeadLetterFile?
     private let state: Mutex<State>
     private let timer = Mutex(TimerSlot())
@@ -45,13 +43,10 @@ package final class Delivery: Consumer {
     ///   - name: the exporter's id, for the name and the lines of the dead-letter file.
     ///   - settings: as validated by their decoding.
     ///   - exporter: for this signal only; nobody else starts it or shuts it down.
-    ///   - workers: threads that exports run on, running, and shut down by their owner after the drain; nil for
-    ///     `num_consumers` threads of the queue's own. An exporter that blocks holds a thread for as long.
     ///   - seed: of the retries' jitter.
     package init(
         name: String, signal: Signal, settings: DeliverySettings, exporter: any Exporter,
-        scheduler: any DeliveryScheduler, observer: any DeliveryObserver, workers: NIOThreadPool? = nil,
-        seed: UInt64 = .random(in: 0 ... .max)
+        scheduler: any DeliveryScheduler, observer: any DeliveryObserver, seed: UInt64 = .random(in: 0 ... .max)
     ) {
         self.name = name
         self.signal = signal
@@ -59,11 +54,12 @@ package final class Delivery: Consumer {
         self.exporter = exporter
         self.scheduler = scheduler
         self.observer = observer
-        self.workers = workers ?? NIOThreadPool(numberOfThreads: settings.queue.consumers)
-        ownsWorkers = workers == nil
+        workers = WorkerThreads(maximum: settings.queue.consumers)
         deadLetters = settings.deadLetter.map { DeadLetterFile($0, exporter: name, signal: signal) }
         state = Mutex(State(machine: Machine(signal: signal, settings: settings, seed: seed)))
     }
+
+    deinit { workers.shutDown() }
 
     package var mutatesBatches: Bool { false }
 
@@ -80,7 +76,6 @@ package final class Delivery: Consumer {
             deadLetters?.close()
             throw error
         }
-        if ownsWorkers { workers.start() }
         state.withLock { $0.phase = .started }
     }
 
@@ -114,64 +109,96 @@ package final class Delivery: Consumer {
 
     // MARK: Driving the machine
 
-    private func perform(_ actions: [DeliveryAction<Receipt>]) {
-        for action in actions {
-            switch action {
-            case .accept(let receipt):
-                receipt.accept()
-            case .refuse(let receipt, let error):
-                receipt.refuse(error)
-            case .dispatch(let id, let request):
-                dispatch(id, request)
-            case .setAside(let id, let request, let cause, let reason):
-                setAside(id, request, cause, reason)
-            case .setTimer(let instant, let generation):
-                setTimer(at: instant, generation)
-            case .cancelTimer(let generation):
-                replaceTimer(nil, generation)
-            case .report(let event):
-                observer.observe(event)
-            case .drained(let report):
-                let drains = state.withLock { state in
-                    state.report = report
-                    defer { state.drains = [] }
-                    return state.drains
+    private func perform(_ actions: [DeliveryAction<Receipt>]) { _ = perform(actions, keepingDispatch: false) }
+
+    /// Carries out the actions; on a worker thread that is about to be free, without one dispatch, which it returns.
+    private func perform(_ actions: [DeliveryAction<Receipt>], keepingDispatch: Bool) -> Attempt? {
+        var kept: Attempt?
+        var actions = actions
+        // A loop, not recursion: without threads, each failed attempt may bring up the next.
+        while !actions.isEmpty {
+            var unsent: [Attempt] = []
+            for action in actions {
+                guard case .dispatch(let id, let request) = action else {
+                    carryOut(action)
+                    continue
                 }
-                for drain in drains { drain.resume(returning: report) }
+                let attempt = Attempt(id: id, request: request)
+                if keepingDispatch, kept == nil {
+                    kept = attempt
+                } else if !workers.submit({ [self] in run(attempt) }) {
+                    unsent.append(attempt)
+                }
             }
+            actions = unsent.flatMap {
+                completed($0.id, .retryable("the system gives no thread for the export", after: nil))
+            }
+        }
+        return kept
+    }
+
+    private func carryOut(_ action: DeliveryAction<Receipt>) {
+        switch action {
+        case .accept(let receipt):
+            receipt.accept()
+        case .refuse(let receipt, let error):
+            receipt.refuse(error)
+        case .dispatch:
+            // `perform` has taken these out.
+            break
+        case .setAside(let id, let request, let cause, let reason):
+            setAside(id, request, cause, reason)
+        case .setTimer(let instant, let generation):
+            setTimer(at: instant, generation)
+        case .cancelTimer(let generation):
+            replaceTimer(nil, generation)
+        case .report(let event):
+            observer.observe(event)
+        case .drained(let report):
+            let drains = state.withLock { state in
+                state.report = report
+                defer { state.drains = [] }
+                return state.drains
+            }
+            for drain in drains { drain.resume(returning: report) }
         }
     }
 
-    private func dispatch(_ id: UInt64, _ request: ExportRequest) {
-        workers.submit { [self] state in
-            guard state == .active else {
-                complete(id, .retryable("the exporter's threads are not running", after: nil))
-                return
+    /// Runs an attempt, and those that follow from its end, as long as the exporter answers before it returns.
+    private func run(_ attempt: Attempt) {
+        var next: Attempt? = attempt
+        while let current = next {
+            let answer = Answer()
+            exporter.export(current.request) { [self] outcome in
+                if answer.isLate(outcome) { complete(current.id, outcome) }
             }
-            exporter.export(request) { self.complete(id, $0) }
+            guard let outcome = answer.afterReturn() else { return }
+            next = perform(completed(current.id, outcome), keepingDispatch: true)
         }
     }
 
-    private func complete(_ id: UInt64, _ outcome: ExportOutcome) {
+    private func completed(_ id: UInt64, _ outcome: ExportOutcome) -> [DeliveryAction<Receipt>] {
         let now = scheduler.now()
-        perform(state.withLock { $0.machine.completed(id, outcome, now: now) })
+        return state.withLock { $0.machine.completed(id, outcome, now: now) }
     }
+
+    private func complete(_ id: UInt64, _ outcome: ExportOutcome) { perform(completed(id, outcome)) }
 
     private func setAside(_ id: UInt64, _ request: ExportRequest, _ cause: DropCause, _ reason: String) {
-        workers.submit { [self] state in
-            var failure: String? = "the exporter's threads are not running"
-            if state == .active {
-                do throws(DeadLetterError) {
-                    try deadLetters?.append(request, cause: cause, reason: reason)
-                    failure = nil
-                } catch {
-                    failure = "\(error)"
-                }
+        let isSubmitted = workers.submit { [self] in
+            do throws(DeadLetterError) {
+                try deadLetters?.append(request, cause: cause, reason: reason)
+                setAsideCompleted(id, failure: nil)
+            } catch {
+                setAsideCompleted(id, failure: "\(error)")
             }
-            let result = failure
-            let now = scheduler.now()
-            perform(self.state.withLock { $0.machine.setAsideCompleted(id, failure: result, now: now) })
         }
+        if !isSubmitted { setAsideCompleted(id, failure: "the system gives no thread for the file") }
+    }
+
+    private func setAsideCompleted(_ id: UInt64, failure: String?) {
+        let now = scheduler.now()
+        perform(state.withLock { $0.machine.setAsideCompleted(id, failure: failure, now: now) })
     }
 
     private func setTimer(at instant: ContinuousClock.Instant, _ generation: UInt64) {
@@ -202,17 +229,51 @@ package final class Delivery: Consumer {
         }
         guard isFirst else { return }
         // A thread of its own: the workers may all be inside an export that only `shutdown` ends.
-        let closer = NIOThreadPool(numberOfThreads: 1)
-        closer.start()
+        let closer = WorkerThreads(maximum: 1)
         await withCheckedContinuation { continuation in
-            closer.submit { [exporter, deadLetters] _ in
+            let close: @Sendable () -> Void = { [exporter, deadLetters] in
                 exporter.shutdown()
                 deadLetters?.close()
                 continuation.resume()
             }
+            if !closer.submit(close) { close() }
         }
-        // Not awaited: a thread that is still inside an export ends when the export does.
-        closer.shutdownGracefully { _ in }
-        if ownsWorkers { workers.shutdownGracefully { _ in } }
+        closer.shutDown()
+        // A thread that is still inside an export ends when the export does.
+        workers.shutDown()
+    }
+}
+
+private struct Attempt: Sendable {
+    let id: UInt64
+    let request: ExportRequest
+}
+
+/// Tells whether an exporter answered inside `export` or later.
+private final class Answer: Sendable {
+    private enum State {
+        case calling
+        case answered(ExportOutcome)
+        case returned
+    }
+
+    private let state = Mutex(State.calling)
+
+    /// Takes the exporter's answer. True when `export` has returned: the answer is then the caller's to pass on.
+    func isLate(_ outcome: ExportOutcome) -> Bool {
+        state.withLock { state in
+            if case .returned = state { return true }
+            if case .calling = state { state = .answered(outcome) }
+            return false
+        }
+    }
+
+    /// The answer, if there is one already.
+    func afterReturn() -> ExportOutcome? {
+        state.withLock { state in
+            defer { state = .returned }
+            guard case .answered(let outcome) = state else { return nil }
+            return outcome
+        }
     }
 }
