@@ -82,7 +82,7 @@ def validate(binary, configuration, directory):
 @pytest.mark.parametrize("path", [path for path in yaml_files() if is_configuration(path)], ids=name_of)
 def test_configuration(binary, path, tmp_path):
     outcome = validate(binary, path, tmp_path)
-    assert (outcome.returncode, outcome.stderr) == (0, "")
+    assert outcome.returncode == 0 and not outcome.stderr, outcome.stderr
 
 
 @pytest.mark.parametrize("case", embedded_configurations() + documented_configurations(), ids=name_of)
@@ -90,7 +90,7 @@ def test_embedded_configuration(binary, case, tmp_path):
     configuration = tmp_path / "config.yaml"
     configuration.write_text(case[2])
     outcome = validate(binary, configuration, tmp_path)
-    assert (outcome.returncode, outcome.stderr) == (0, "")
+    assert outcome.returncode == 0 and not outcome.stderr, outcome.stderr
 
 
 @pytest.mark.parametrize("path", [path for path in yaml_files() if not is_configuration(path)], ids=name_of)
