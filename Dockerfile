@@ -9,7 +9,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 # The dependencies change less often than the sources: resolved in a layer of their own.
-COPY Package.swift ./
+COPY Package.swift Package.resolved* ./
 RUN swift package resolve
 COPY Sources Sources
 # SwiftPM wants the folders of the test targets to be there.
@@ -25,7 +25,7 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends \
         ca-certificates libprotobuf-c1 libcurl4 libdeflate0 zlib1g libzstd1 libyaml-0-2 libstdc++6 \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb /var/log/apt /var/log/dpkg.log
-RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin martlet
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin martlet
 COPY --from=builder /martlet /usr/bin/martlet
 COPY deploy/container/config.yaml /etc/martlet/config.yaml
 USER 10001

@@ -8,7 +8,6 @@ enum ImportRules {
         "Foundation": "costs megabytes and start-up time; use Glibc and Synchronization",
         "FoundationEssentials": "costs megabytes and start-up time; use Glibc and Synchronization",
         "FoundationNetworking": "HTTP goes through Transport",
-        "Dispatch": "threads come from NIO or Glibc",
     ]
 
     private static let base: Set<String> = ["OTLP", "Config", "Telemetry", "Compression"]
@@ -47,7 +46,7 @@ enum ImportRules {
         "Connectors": layersBelowComponents,
         "Extensions": layersBelowComponents,
         "Service": layersBelowComponents.union(componentTargets),
-        "martlet": layersBelowComponents.union(componentTargets).union(["Service", "ArgumentParser"]),
+        "martlet": layersBelowComponents.union(componentTargets).union(["Service", "ArgumentParser", "Dispatch"]),
     ]
 
     /// The modules that a file imports, with the offset of each import. `import struct A.B` and `import A.B` count as A.
