@@ -16,8 +16,6 @@ package final class Collector: Sendable {
 
     package let logger: Logger
     private let graph: RunningGraph
-    /// Threads for encoding and exporting, shared by all queues.
-    private let workers: NIOThreadPool
     private let eventLoops: MultiThreadedEventLoopGroup
     private let readiness: Readiness
     private let metricsServer: HTTPServer?
@@ -49,9 +47,7 @@ package final class Collector: Sendable {
             HTTPServer(
                 settings: HTTPServerSettings(host: $0.host, port: $0.port), service: MetricsService(registry: registry))
         }
-        workers = NIOThreadPool(numberOfThreads: max(2, threads))
-        workers.start()
-        graph = try GraphBuilder.build(plan, environment: environment, workers: workers)
+        graph = try GraphBuilder.build(plan, environment: environment)
     }
 
     /// Processors that this process may use: those of its affinity, within the cgroup's quota.
@@ -93,7 +89,6 @@ package final class Collector: Sendable {
         logger.info("stopping", metadata: ["shutdown_timeout": "\(DurationText.format(timeout))"])
         await graph.stop(deadline: .now + timeout, logger: logger)
         metricsServer?.close()
-        try? await workers.shutdownGracefully()
         try? await eventLoops.shutdownGracefully()
         logger.info("stopped")
     }

@@ -38,9 +38,8 @@ package final class OTLPHTTPExporter: Exporter {
         let message = HTTPClientRequest(
             url: url, headers: headers, body: body, timeout: request.timeout)
         let signal = request.signal
-        let format = settings.encoding
         client.send(message) { result in
-            completion(Self.outcome(result, signal, format))
+            completion(Self.outcome(result, signal))
         }
     }
 
@@ -91,14 +90,14 @@ package final class OTLPHTTPExporter: Exporter {
     // MARK: Answers
 
     private static func outcome(
-        _ result: Result<HTTPClientResponse, HTTPClientError>, _ signal: Signal, _ format: OTLPHTTPEncoding
+        _ result: Result<HTTPClientResponse, HTTPClientError>, _ signal: Signal
     ) -> ExportOutcome {
         switch result {
         case .failure(let error):
             return error.isRetryable ? .retryable(error.description, after: nil) : .permanent(error.description)
         case .success(let response):
             switch OTLPHTTPStatus(status: response.status, retryAfter: response.retryAfter, now: Int64(time(nil))) {
-            case .success: return .delivered
+            case .success: return delivered(response, signal)
             case .retryable(let delay): return .retryable(reason(response), after: delay)
             case .permanent: return .permanent(reason(response))
             case .tooLarge: return .tooLarge(reason(response))
@@ -106,7 +105,24 @@ package final class OTLPHTTPExporter: Exporter {
         }
     }
 
+    private static func isJSON(_ response: HTTPClientResponse) -> Bool {
+        response.contentType?.lowercased().hasPrefix("application/json") ?? false
+    }
+
+    /// What a 2xx answer says about the items. A body that is no OTLP answer says nothing: some backends send text.
+    private static func delivered(_ response: HTTPClientResponse, _ signal: Signal) -> ExportOutcome {
+        let answer = try? response.body.withUnsafeBytes {
+            try ExportResponse(decoding: $0, signal, as: isJSON(response) ? .json : .protobuf)
+        }
+        guard let answer else { return .delivered }
+        return .delivered(rejected: Int(clamping: answer.rejectedItems), message: answer.errorMessage)
+    }
+
     private static func reason(_ response: HTTPClientResponse) -> String {
-        "the destination answered HTTP \(response.status)"
+        let status = try? response.body.withUnsafeBytes {
+            try RPCStatus(decoding: $0, as: isJSON(response) ? .json : .protobuf)
+        }
+        let message = status.map { $0.message.isEmpty ? "" : ": \($0.message)" } ?? ""
+        return "the destination answered HTTP \(response.status)\(message)"
     }
 }

@@ -2,7 +2,7 @@ internal import OTLP
 internal import Pipeline
 internal import Transport
 
-/// gRPC status codes that Martlet's answers use.
+/// gRPC status codes that Martlet's answers use (google.rpc.Code).
 enum StatusCode: Int32 {
     case invalidArgument = 3
     case resourceExhausted = 8
@@ -11,9 +11,11 @@ enum StatusCode: Int32 {
 }
 
 /// The two encodings of OTLP/HTTP bodies. An answer has the encoding of its request.
-enum OTLPFormat: Sendable {
-    case protobuf
-    case json
+struct OTLPFormat: Sendable {
+    static let protobuf = OTLPFormat(encoding: .protobuf)
+    private let encoding: OTLPEncoding
+
+    private init(encoding: OTLPEncoding) { self.encoding = encoding }
 
     /// - Returns: nil for any other media type, or none. Parameters such as `charset` are ignored.
     init?(contentType: String?) {
@@ -21,16 +23,16 @@ enum OTLPFormat: Sendable {
         let end = contentType.utf8.firstIndex { $0 == UInt8(ascii: ";") || $0 == UInt8(ascii: " ") }
         let mediaType = end.map { String(contentType[..<$0]) } ?? contentType
         if equalIgnoringCase(mediaType, "application/x-protobuf") {
-            self = .protobuf
+            encoding = .protobuf
         } else if equalIgnoringCase(mediaType, "application/json") {
-            self = .json
+            encoding = .json
         } else {
             return nil
         }
     }
 
     private var contentType: (name: String, value: String) {
-        switch self {
+        switch encoding {
         case .protobuf: ("Content-Type", "application/x-protobuf")
         case .json: ("Content-Type", "application/json")
         }
@@ -40,7 +42,7 @@ enum OTLPFormat: Sendable {
     ///
     /// - Parameter limit: most bytes of the result.
     func wireBytes(of body: WireBytes, signal: Signal, limit: Int) throws(OTLPRequestError) -> WireBytes {
-        guard self == .json else { return body }
+        guard encoding == .json else { return body }
         var writer = WireWriter(capacity: body.count / 2, limit: limit)
         do throws(OTLPJSONError) {
             try OTLPJSONDecoder.decode(body.buffer, as: .request(of: signal), into: &writer)
@@ -50,15 +52,42 @@ enum OTLPFormat: Sendable {
         return WireBytes(taking: &writer, accounting: body.accounting)
     }
 
+    /// 200, with a partial success when items were refused.
     func success(_ signal: Signal, rejected: Int) -> HTTPAnswer {
-        HTTPAnswer(status: 200, headers: [contentType], body: [])
+        guard rejected > 0 else {
+            return HTTPAnswer(status: 200, headers: [contentType], body: encoding == .json ? Self.emptyObject : [])
+        }
+        let noun = signal.itemNoun.replacing("_", with: " ")
+        let response = ExportResponse(
+            rejectedItems: Int64(rejected), errorMessage: "\(rejected) \(noun) refused: \(Self.reason(signal))")
+        return HTTPAnswer(status: 200, headers: [contentType], body: response.encoded(signal, as: encoding))
     }
 
-    func failure(_ status: Int, _ code: StatusCode, _ message: String) -> HTTPAnswer {
-        HTTPAnswer(status: status, headers: [contentType], body: [])
+    private static let emptyObject = Array("{}".utf8)
+
+    private static func reason(_ signal: Signal) -> String {
+        switch signal {
+        case .traces: "a trace id must be 16 bytes and a span id 8, neither all zero"
+        case .metrics, .logs: "a trace id must be empty or 16 bytes, a span id empty or 8"
+        }
     }
 
+    /// An error with a `google.rpc.Status` body.
+    ///
+    /// - Parameter retryAfter: written as a `Retry-After` field, in whole seconds, and as RetryInfo.
+    func failure(_ status: Int, _ code: StatusCode, _ message: String, retryAfter: Duration? = nil) -> HTTPAnswer {
+        let body = RPCStatus(code: code.rawValue, message: message, retryDelay: retryAfter).encoded(as: encoding)
+        var headers = [contentType]
+        if let retryAfter {
+            let (seconds, attoseconds) = retryAfter.components
+            headers.append((name: "Retry-After", value: String(max(1, seconds + (attoseconds > 0 ? 1 : 0)))))
+        }
+        return HTTPAnswer(status: status, headers: headers, body: body)
+    }
+
+    /// The answer to a batch that the pipeline did not take.
     func failure(_ error: ConsumeError) -> HTTPAnswer {
-        failure(error.isRetryable ? 503 : 500, error.isRetryable ? .unavailable : .internalError, error.message)
+        guard error.isRetryable else { return failure(500, .internalError, error.message) }
+        return failure(503, .unavailable, error.message, retryAfter: error.retryAfter ?? .seconds(1))
     }
 }

@@ -109,7 +109,7 @@ package struct OTLPHTTPService: HTTPService {
             batch = try decode(wire, route.signal)
         } catch {
             route.metrics.requestsFailed.add()
-            responder.send(decorate(format.failure(error.status, error.code, error.message), head))
+            responder.send(decorate(format.failure(error.status, error.code, error.message, retryAfter: error.retryAfter), head))
             return
         }
         deliver(batch, from: head, to: route, format, responder)
@@ -170,7 +170,9 @@ package struct OTLPHTTPService: HTTPService {
             throw OTLPRequestError(error, limit: settings.maximumBodySize)
         }
         if let lease, !lease.resize(to: inflated.count) {
-            throw OTLPRequestError(status: 503, code: .unavailable, message: "memory limit reached, try again later")
+            throw OTLPRequestError(
+                status: 503, code: .unavailable, message: "memory limit reached, try again later",
+                retryAfter: budget.retryAfter)
         }
         return inflated
     }

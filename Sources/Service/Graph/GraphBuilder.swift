@@ -1,7 +1,6 @@
 internal import Config
 internal import Delivery
 internal import NIOCore
-internal import NIOPosix
 internal import OTLP
 internal import Pipeline
 
@@ -9,7 +8,6 @@ internal import Pipeline
 struct GraphBuilder {
     private let plan: GraphPlan
     private let environment: ComponentEnvironment
-    private let workers: NIOThreadPool
     private var graph = RunningGraph()
     private var exporters: [ComponentID: any Exporter] = [:]
     private var endpoints: [EndpointKey: any Consumer] = [:]
@@ -23,18 +21,14 @@ struct GraphBuilder {
         var batching: BatchProcessorSettings?
     }
 
-    private init(_ plan: GraphPlan, _ environment: ComponentEnvironment, _ workers: NIOThreadPool) {
+    private init(_ plan: GraphPlan, _ environment: ComponentEnvironment) {
         self.plan = plan
         self.environment = environment
-        self.workers = workers
     }
 
-    /// - Parameter workers: running threads for exports; outlive the graph.
     /// - Throws: what a component's `make` throws.
-    static func build(
-        _ plan: GraphPlan, environment: ComponentEnvironment, workers: NIOThreadPool
-    ) throws -> RunningGraph {
-        var builder = GraphBuilder(plan, environment, workers)
+    static func build(_ plan: GraphPlan, environment: ComponentEnvironment) throws -> RunningGraph {
+        var builder = GraphBuilder(plan, environment)
         try builder.makeExtensions()
         for (_, pipeline) in plan.config.pipelines { _ = try builder.entry(of: pipeline) }
         try builder.makeReceivers()
@@ -116,7 +110,7 @@ struct GraphBuilder {
             registry, labels: labels, signal: signal, logger: environment.logger("exporter", id))
         let delivery = Delivery(
             name: id.description, signal: signal, settings: settings, exporter: exporter,
-            scheduler: EventLoopScheduler(environment.eventLoops.next()), observer: telemetry, workers: workers)
+            scheduler: EventLoopScheduler(environment.eventLoops.next()), observer: telemetry)
         DeliveryTelemetry.registerGauges(registry, labels: labels, signal: signal) { [weak delivery] in
             delivery?.status ?? .empty
         }
