@@ -96,7 +96,8 @@ package struct CollectorConfig: Sendable {
             config.serviceExtensions = service.references("extensions", to: [.extensions], in: config)
             config.readPipelines(service)
             config.checkConnectors(section)
-            config.warnAboutUnused(section)
+            // A misspelt reference makes its target look unused too: the error says it better.
+            if !section.diagnostics.hasErrors { config.warnAboutUnused(section) }
             return config
         }
     }

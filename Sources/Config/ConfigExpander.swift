@@ -8,7 +8,8 @@ struct ConfigExpander {
     /// The text of one evaluated reference.
     private struct Value {
         var text: String
-        /// Whether it is configuration text (a file, `yaml:`), in which malformed `$` is refused.
+        /// Whether it is written in the configuration itself (`yaml:`), so that malformed `$` is refused and may be
+        /// quoted in messages.
         var isStrict: Bool
         /// What gave it, for messages; holds nothing of the value.
         var name: String
@@ -245,7 +246,7 @@ struct ConfigExpander {
             guard let text = String(validating: bytes, as: UTF8.self), !bytes.contains(0) else {
                 throw ConfigReadError("it is not UTF-8 text")
             }
-            return Value(text: text, isStrict: true, name: "${file:\(printable(shown))}")
+            return Value(text: text, isStrict: false, name: "${file:\(printable(shown))}")
         } catch let problem {
             error(position, "cannot read the file \(quoted(shown)): \(problem)")
             return nil

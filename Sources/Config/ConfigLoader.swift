@@ -113,7 +113,7 @@ package struct ConfigLoader: Sendable {
 /// Puts one configuration over another.
 package enum ConfigMerge {
     /// `base` with `overlay` over it: mappings merge key by key, in the order of `base` and then of `overlay`;
-    /// anything else in `overlay` replaces. Both are within `ConfigLimits.maximumDepth`, which bounds the recursion.
+    /// anything else in `overlay` replaces. The recursion is as deep as the trees, which `ConfigLimits.maximumDepth` bounds.
     package static func merge(_ base: ConfigNode, with overlay: ConfigNode) -> ConfigNode {
         guard case .mapping(var merged) = base.content, let added = overlay.mapping else {
             return overlay

@@ -108,11 +108,9 @@ extension ConfigSection {
         case .sequence:
             for element in sectionList(key) ?? [] {
                 element.require("name")
-                guard let name = element.nonEmptyString("name") else { continue }
-                guard let value = element.node("value") else {
-                    element.require("value")
-                    continue
-                }
+                let value = element.node("value")
+                if value == nil { element.require("value") }
+                guard let name = element.nonEmptyString("name"), let value else { continue }
                 if result[name] != nil { element.error("name", "\(quoted(name)) is in the list twice") }
                 if let text = element.secretOrEmpty(value, "value") { result[name] = SecretString(text) }
             }

@@ -25,7 +25,8 @@ import Testing
 
     @Test func `later sources go over earlier ones`() {
         let files = [
-            "a": "x: {one: 1, list: [1, 2], sub: {k: v}}\ny: 1\nz: {a: 1}", "b": "x: {two: 2, list: [3], sub: {l: w}}\ny:",
+            "a": "x: {one: 1, list: [1, 2], sub: {k: v}}\ny: 1\nz: {a: 1}",
+            "b": "x: {two: 2, list: [3], sub: {l: w}}\ny:",
             "empty": "# nothing",
         ]
         let merged = "{x: {one: 1, list: [3], sub: {k: \"v\", l: \"w\"}, two: 2}, y: null, z: {a: 1}}"
@@ -45,36 +46,37 @@ import Testing
         #expect(load([], sets: ["a="]) == "{a: null}")
     }
 
-    @Test(arguments: [
-        ([], [], "no configuration is given; use --config with a path"),
-        ([""], [], "--config is empty; give it a path"),
-        (["file:"], [], "--config \"file:\" names no file"),
-        (
-            ["http://h/c"], [],
-            "--config \"http://h/c\": configuration over http is not supported; download it and give its path"
-        ),
-        (
-            ["https://h/c"], [],
-            "--config \"https://h/c\": configuration over https is not supported; download it and give its path"
-        ),
-        (
-            ["s3:x"], [],
-            "--config \"s3:x\": the scheme \"s3\" is unknown; it can be \"env\", \"file\" or \"yaml\", or a path"
-        ),
-        (["nope"], [], "cannot read the configuration file \"nope\": No such file or directory"),
-        (["env:NOPE"], [], "the environment variable \"NOPE\" is not set"),
-        (
-            ["env:a b"], [],
-            "--config \"env:a b\": the name of an environment variable is letters, digits and \"_\", and does not "
-                + "start with a digit"
-        ),
-        (["yaml:[1]"], [], "--config#1:1:6: the configuration must be a mapping, not a sequence"),
-        (["yaml:{}", "yaml:a: {\n"], [], "--config#2:2:1: is not usable YAML: "),
-        ([], ["a"], "--set#1:1:1: --set needs key=value, such as a.b=c"),
-        ([], ["a=1", "a..b=c"], "--set#2:1:1: the key \"a..b\" has an empty part"),
-        ([], ["=c"], "--set#1:1:1: the key \"\" has an empty part"),
-        ([], ["ab=$X"], "--set#1:1:4: \"$X\" is not expanded"),
-    ] as [([String], [String], String)])
+    @Test(
+        arguments: [
+            ([], [], "no configuration is given; use --config with a path"),
+            ([""], [], "--config is empty; give it a path"),
+            (["file:"], [], "--config \"file:\" names no file"),
+            (
+                ["http://h/c"], [],
+                "--config \"http://h/c\": configuration over http is not supported; download it and give its path"
+            ),
+            (
+                ["https://h/c"], [],
+                "--config \"https://h/c\": configuration over https is not supported; download it and give its path"
+            ),
+            (
+                ["s3:x"], [],
+                "--config \"s3:x\": the scheme \"s3\" is unknown; it can be \"env\", \"file\" or \"yaml\", or a path"
+            ),
+            (["nope"], [], "cannot read the configuration file \"nope\": No such file or directory"),
+            (["env:NOPE"], [], "the environment variable \"NOPE\" is not set"),
+            (
+                ["env:a b"], [],
+                "--config \"env:a b\": the name of an environment variable is letters, digits and \"_\", and does not "
+                    + "start with a digit"
+            ),
+            (["yaml:[1]"], [], "--config#1:1:6: the configuration must be a mapping, not a sequence"),
+            (["yaml:{}", "yaml:a: {\n"], [], "--config#2:2:1: is not usable YAML: "),
+            ([], ["a"], "--set#1:1:1: --set needs key=value, such as a.b=c"),
+            ([], ["a=1", "a..b=c"], "--set#2:1:1: the key \"a..b\" has an empty part"),
+            ([], ["=c"], "--set#1:1:1: the key \"\" has an empty part"),
+            ([], ["ab=$X"], "--set#1:1:4: \"$X\" is not expanded"),
+        ] as [([String], [String], String)])
     func `arguments that are refused`(configs: [String], sets: [String], expected: String) {
         #expect(load(configs, sets: sets).hasPrefix(expected))
     }

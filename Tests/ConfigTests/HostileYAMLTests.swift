@@ -61,15 +61,16 @@ import Testing
         #expect(errors(text).contains("it holds more than 200000 values"))
     }
 
-    @Test(arguments: [
-        ([0x61, 0x3A, 0x20, 0xFF], "a.yaml:1:4: is not usable YAML: it is not UTF-8"),
-        ([0x61, 0x3A, 0x0A, 0xC3, 0xB6, 0xC3], "a.yaml:2:2: is not usable YAML: it is not UTF-8"),
-        ([0xED, 0xA0, 0x80], "a.yaml:1:1: is not usable YAML: it is not UTF-8"),
-        ([0xC0, 0x80], "a.yaml:1:1: is not usable YAML: it is not UTF-8"),
-        ([0x61, 0x3A, 0x20, 0x00], "a.yaml:1:4: is not usable YAML: it contains a NUL byte"),
-        ([0xFF, 0xFE, 0x61, 0x00], "a.yaml:1:1: is not usable YAML: it is UTF-16; save it as UTF-8"),
-        ([0x61, 0x3A, 0x0A, 0x07], "a.yaml:2:1: is not usable YAML: control characters are not allowed"),
-    ] as [([UInt8], String)])
+    @Test(
+        arguments: [
+            ([0x61, 0x3A, 0x20, 0xFF], "a.yaml:1:4: is not usable YAML: it is not UTF-8"),
+            ([0x61, 0x3A, 0x0A, 0xC3, 0xB6, 0xC3], "a.yaml:2:2: is not usable YAML: it is not UTF-8"),
+            ([0xED, 0xA0, 0x80], "a.yaml:1:1: is not usable YAML: it is not UTF-8"),
+            ([0xC0, 0x80], "a.yaml:1:1: is not usable YAML: it is not UTF-8"),
+            ([0x61, 0x3A, 0x20, 0x00], "a.yaml:1:4: is not usable YAML: it contains a NUL byte"),
+            ([0xFF, 0xFE, 0x61, 0x00], "a.yaml:1:1: is not usable YAML: it is UTF-16; save it as UTF-8"),
+            ([0x61, 0x3A, 0x0A, 0x07], "a.yaml:2:1: is not usable YAML: control characters are not allowed"),
+        ] as [([UInt8], String)])
     func `bytes that are no text`(bytes: [UInt8], expected: String) {
         #expect(failure(bytes) == expected)
     }

@@ -34,7 +34,7 @@ import Testing
         ("a$", "\"a$\""), ("^$", "\"^$\""), ("$1", "\"$1\""), ("a$$b", "\"a$b\""),
         ("${env:DOLLAR}", "\"pa$word\""), ("${env:DOUBLE}", "\"a$b\""), ("${env:UNCLOSED}", "\"a${b\""),
         ("${yaml:[1, x]}", "[1, \"x\"]"), ("${yaml:b::c: ${HOST}}", "{b: {c: \"db\"}}"),
-        ("${file:token}", "\"abc\""), ("Bearer ${file:token}", "\"Bearer abc\""),
+        ("${file:token}", "\"abc\""), ("${file:dollar}", "\"a$b\""), ("Bearer ${file:token}", "\"Bearer abc\""),
         ("${file:part.yaml}", "{x: \"db\", y: 2}"), ("${file:tok${yaml:en}}", "\"abc\""),
     ])
     func `values`(text: String, expected: String) {
@@ -66,7 +66,7 @@ import Testing
         ),
         ("${file:}", #""${file:}" names no file"#),
         ("${file:nope}", #"cannot read the file "nope": No such file or directory"#),
-        ("${file:dollar}", #""$b" is not expanded; write "${env:b}" for the variable or "$$b" for the text"#),
+        ("${yaml:a$b}", #""$b" is not expanded; write "${env:b}" for the variable or "$$b" for the text"#),
         ("${env:SELF}", "substitutions lead into each other more than 20 deep; does a value refer to itself?"),
         ("${env:PING}", "substitutions lead into each other more than 20 deep; does a value refer to itself?"),
     ])
