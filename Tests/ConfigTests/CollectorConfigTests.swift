@@ -112,6 +112,18 @@ import Testing
             ).isEmpty)
     }
 
+    @Test func `thousands of errors are counted, not all kept`() throws {
+        let ids = (0..<5000).map { "r/\($0)" }
+        let defined = ids.map { $0 + ": " }.joined(separator: ", ")
+        let (config, diagnostics) = try decode(
+            """
+            receivers: {\(defined)}
+            exporters: {debug: }
+            service: {pipelines: {logs: {receivers: [q\(ids.joined(separator: ", q"))], exporters: [debug]}}}
+            """)
+        #expect(config == nil && diagnostics.errors.count == 100 && diagnostics.omittedErrors == 4900)
+    }
+
     @Test func `structures of the wrong type`() throws {
         #expect(
             try errors("receivers: [otlp]\nservice: {extensions: zpages, pipelines: [traces]}") == [
