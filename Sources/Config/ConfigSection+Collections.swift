@@ -3,7 +3,9 @@ extension ConfigSection {
     package func stringList(_ key: String) -> [String]? {
         guard let node = value(key) else { return nil }
         guard let elements = node.sequence else {
-            if case .string? = node.scalar?.value, let text = text(node, key) {
+            if let scalar = node.scalar, scalar.value == .string || node.substitutedText != nil,
+                let text = text(node, key)
+            {
                 return text.isEmpty ? [] : ConfigPath.split(text, by: ",") ?? [text]
             }
             error(key, "must be a list of strings, not \(node.kind)")

@@ -269,8 +269,10 @@ import Testing
             number: ${env:N}
             headers: {a: "${env:ZIP}", b: "${env:EMPTY}"}
             list: ["${env:ZIP}"]
+            commas: ${env:N}
             """
         let section = try section(text, environment: environment)
+        #expect(section.stringList("commas") == ["7"])
         #expect(section.string("zip") == "0123")
         #expect(section.secret("pw")?.reveal() == "#x")
         #expect(section.string("map") == "{a")
