@@ -124,11 +124,6 @@ import Testing
             wait5: [1s]
             at: localhost
             url: ftp://x
-            list: {a: b}
-            list2: [a, 1, [b]]
-            map: [a]
-            map2: {a: 1}
-            ints: [1, 20, x]
             min: -1
             """
         let found = try errors(text) { section in
@@ -149,11 +144,6 @@ import Testing
             _ = section.duration("wait5")
             _ = section.endpoint("at")
             _ = section.url("url")
-            _ = section.stringList("list")
-            _ = section.stringList("list2")
-            _ = section.stringMap("map")
-            _ = section.stringMap("map2")
-            _ = section.integerList("ints", in: 0...9)
             _ = section.integer("min", in: 1...Int.max)
         }
         #expect(
@@ -176,15 +166,35 @@ import Testing
                 a.yaml:15:8: receivers::x::wait5: must be a duration such as 30s or 200ms, not a sequence
                 a.yaml:16:5: receivers::x::at: "localhost" has no port; write host:port
                 a.yaml:17:6: receivers::x::url: "ftp://x" must start with "http://" or "https://"
-                a.yaml:18:7: receivers::x::list: must be a list of strings, not a mapping
-                a.yaml:19:12: receivers::x::list2[1]: must be a string, not an integer; put it in quotes
-                a.yaml:19:15: receivers::x::list2[2]: must be a string, not a sequence
-                a.yaml:20:6: receivers::x::map: must be a mapping of strings, not a sequence
-                a.yaml:21:11: receivers::x::map2::a: must be a string, not an integer; put it in quotes
-                a.yaml:22:11: receivers::x::ints[1]: must be an integer from 0 to 9, not 20
-                a.yaml:22:15: receivers::x::ints[2]: must be an integer from 0 to 9, not x
-                a.yaml:23:6: receivers::x::min: must be at least 1, not -1
+                a.yaml:18:6: receivers::x::min: must be at least 1, not -1
                 """)
+    }
+
+    @Test func `collections of the wrong type`() throws {
+        let text = """
+            list: {a: b}
+            list2: [a, 1, [b]]
+            map: [a]
+            map2: {a: 1}
+            ints: [1, 20, x]
+            """
+        let found = try errors(text) { section in
+            _ = section.stringList("list")
+            _ = section.stringList("list2")
+            _ = section.stringMap("map")
+            _ = section.stringMap("map2")
+            _ = section.integerList("ints", in: 0...9)
+        }
+        #expect(
+            found == [
+                "a.yaml:1:7: receivers::x::list: must be a list of strings, not a mapping",
+                "a.yaml:2:12: receivers::x::list2[1]: must be a string, not an integer; put it in quotes",
+                "a.yaml:2:15: receivers::x::list2[2]: must be a string, not a sequence",
+                "a.yaml:3:6: receivers::x::map: must be a mapping of strings, not a sequence",
+                "a.yaml:4:11: receivers::x::map2::a: must be a string, not an integer; put it in quotes",
+                "a.yaml:5:11: receivers::x::ints[1]: must be an integer from 0 to 9, not 20",
+                "a.yaml:5:15: receivers::x::ints[2]: must be an integer from 0 to 9, not x",
+            ])
     }
 
     @Test func `all unknown keys, in inner sections too, with the nearest known key`() throws {
