@@ -96,7 +96,8 @@ package struct CollectorConfig: Sendable {
             config.serviceExtensions = service.references("extensions", to: [.extensions], in: config)
             config.readPipelines(service)
             config.checkConnectors(section)
-            config.warnAboutUnused(section)
+            // A misspelt reference makes its target look unused too: the error says it better.
+            if !section.diagnostics.hasErrors { config.warnAboutUnused(section) }
             return config
         }
     }
@@ -263,10 +264,11 @@ extension ConfigSection {
         _ id: ComponentID, _ element: ConfigNode, _ key: String, _ kinds: [CollectorConfig.Kind],
         _ config: CollectorConfig
     ) {
+        guard !diagnostics.isFull else { return error(at: element, key, "is not defined") }
         let known = kinds.flatMap { config.components($0).keys.map(\.description) }
         let places = kinds.map(\.rawValue).listed()
         error(
             at: element, key, "\(quoted(id.description)) is not defined under \(places)",
-            suggestion: NearestName.find(id.description, among: known))
+            suggestion: nearest(to: id.description, among: known))
     }
 }

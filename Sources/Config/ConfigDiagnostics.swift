@@ -65,6 +65,9 @@ package struct ConfigDiagnostics: Sendable {
     /// Whether any error was found.
     package var hasErrors: Bool { !errors.isEmpty }
 
+    /// Whether further errors are only counted, so that effort on their text is wasted.
+    var isFull: Bool { errors.count >= ConfigLimits.maximumDiagnostics }
+
     /// Adds an error.
     package mutating func error(_ diagnostic: ConfigDiagnostic) {
         if errors.count < ConfigLimits.maximumDiagnostics { errors.append(diagnostic) } else { omittedErrors += 1 }

@@ -8,7 +8,8 @@ struct ConfigExpander {
     /// The text of one evaluated reference.
     private struct Value {
         var text: String
-        /// Whether it is configuration text (a file, `yaml:`), in which malformed `$` is refused.
+        /// Whether it is written in the configuration itself (`yaml:`), so that malformed `$` is refused and may be
+        /// quoted in messages.
         var isStrict: Bool
         /// What gave it, for messages; holds nothing of the value.
         var name: String
@@ -39,9 +40,6 @@ struct ConfigExpander {
     private mutating func expand(
         _ node: ConfigNode, depth: Int, nesting: Int, isStrict: Bool
     ) throws(Exhausted) -> ConfigNode {
-        guard depth <= ConfigLimits.maximumDepth else {
-            try fail(node.position, "substitution nests it more than \(ConfigLimits.maximumDepth) levels deep")
-        }
         var result = node
         switch node.content {
         case .scalar(let scalar):
@@ -109,7 +107,7 @@ struct ConfigExpander {
                         at: position, "the value of \(value.name) \(problem.message); it is taken as a string"))
             }
         }
-        try charge(nodes: Self.count(node), at: position)
+        try charge(node, depth: depth)
         node.substitutedText = value.text
         guard value.text.utf8.contains(UInt8(ascii: "$")) else { return node }
         if node.scalar != nil {
@@ -248,14 +246,15 @@ struct ConfigExpander {
             guard let text = String(validating: bytes, as: UTF8.self), !bytes.contains(0) else {
                 throw ConfigReadError("it is not UTF-8 text")
             }
-            return Value(text: text, isStrict: true, name: "${file:\(printable(shown))}")
+            return Value(text: text, isStrict: false, name: "${file:\(printable(shown))}")
         } catch let problem {
             error(position, "cannot read the file \(quoted(shown)): \(problem)")
             return nil
         }
     }
 
-    private static func escaped(_ text: String) -> String {
+    /// `text` with every `$` doubled, so that expansion gives it back.
+    static func escaped(_ text: String) -> String {
         var result = ""
         for scalar in text.unicodeScalars {
             result.unicodeScalars.append(scalar)
@@ -264,18 +263,35 @@ struct ConfigExpander {
         return result
     }
 
-    private static func count(_ node: ConfigNode) -> Int {
-        switch node.content {
-        case .scalar: 1
-        case .sequence(let elements): elements.reduce(1) { $0 + count($1) }
-        case .mapping(let mapping): mapping.entries.reduce(1) { $0 + count($1.value) }
+    /// Nodes in a tree, and levels of collections.
+    private static func measure(_ node: ConfigNode) -> (nodes: Int, height: Int) {
+        var total = (nodes: 1, height: 0)
+        func add(_ child: ConfigNode) {
+            let (nodes, height) = measure(child)
+            total.nodes += nodes
+            total.height = max(total.height, height + 1)
         }
+        switch node.content {
+        case .scalar: break
+        case .sequence(let elements):
+            total.height = 1
+            for element in elements { add(element) }
+        case .mapping(let mapping):
+            total.height = 1
+            for entry in mapping.entries { add(entry.value) }
+        }
+        return total
     }
 
-    private mutating func charge(nodes: Int, at position: ConfigPosition) throws(Exhausted) {
+    /// Counts what a substitution put at `depth` in the tree.
+    private mutating func charge(_ node: ConfigNode, depth: Int) throws(Exhausted) {
+        let (nodes, height) = Self.measure(node)
         producedNodes += nodes
-        if producedNodes > ConfigLimits.maximumNodes {
-            try fail(position, "substitutions produce more than \(ConfigLimits.maximumNodes) values")
+        guard producedNodes <= ConfigLimits.maximumNodes else {
+            try fail(node.position, "substitutions produce more than \(ConfigLimits.maximumNodes) values")
+        }
+        guard depth + height <= ConfigLimits.maximumDepth else {
+            try fail(node.position, "substitution nests it more than \(ConfigLimits.maximumDepth) levels deep")
         }
     }
 

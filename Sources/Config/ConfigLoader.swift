@@ -52,7 +52,7 @@ package struct ConfigLoader: Sendable {
     }
 
     /// Reads one source; a mapping or null.
-    package func read(_ source: ConfigSource, number: Int) throws(ConfigError) -> ConfigNode {
+    func read(_ source: ConfigSource, number: Int) throws(ConfigError) -> ConfigNode {
         let name = source.name(number: number)
         let bytes: [UInt8]
         switch source {
@@ -83,7 +83,7 @@ package struct ConfigLoader: Sendable {
     }
 
     /// Reads `key=value`: the key's parts are between `::`, or between `.` when it has no `::`; the value is YAML.
-    package func override(_ argument: String, number: Int) throws(ConfigError) -> ConfigNode {
+    func override(_ argument: String, number: Int) throws(ConfigError) -> ConfigNode {
         let name = "--set#\(number)"
         let start = ConfigPosition(file: name, line: 1, column: 1)
         guard let equals = argument.utf8.firstIndex(of: UInt8(ascii: "=")) else {
@@ -111,10 +111,10 @@ package struct ConfigLoader: Sendable {
 }
 
 /// Puts one configuration over another.
-package enum ConfigMerge {
+enum ConfigMerge {
     /// `base` with `overlay` over it: mappings merge key by key, in the order of `base` and then of `overlay`;
-    /// anything else in `overlay` replaces. Both are within `ConfigLimits.maximumDepth`, which bounds the recursion.
-    package static func merge(_ base: ConfigNode, with overlay: ConfigNode) -> ConfigNode {
+    /// anything else in `overlay` replaces. The recursion is as deep as the trees, which `ConfigLimits.maximumDepth` bounds.
+    static func merge(_ base: ConfigNode, with overlay: ConfigNode) -> ConfigNode {
         guard case .mapping(var merged) = base.content, let added = overlay.mapping else {
             return overlay
         }

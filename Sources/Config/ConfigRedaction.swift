@@ -26,6 +26,22 @@ package enum ConfigRedaction {
         words(key).last.map { $0 == "headers" || $0 == "metadata" } ?? false
     }
 
+    /// `text` with the user and password of each URL in it replaced by the mask.
+    static func withoutUserInfo(_ text: String) -> String {
+        guard text.utf8.contains(UInt8(ascii: "@")), let parts = ConfigPath.split(text, by: "://") else { return text }
+        var result = parts[0]
+        for part in parts.dropFirst() {
+            let authority = part.utf8.prefix { $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: " ") }
+            result += "://"
+            if let at = authority.lastIndex(of: UInt8(ascii: "@")) {
+                result += mask + part[at...]
+            } else {
+                result += part
+            }
+        }
+        return result
+    }
+
     private static func words(_ key: String) -> [String] {
         guard key.utf8.count <= 256 else { return [] }
         var words: [String] = []

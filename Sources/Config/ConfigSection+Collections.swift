@@ -3,7 +3,9 @@ extension ConfigSection {
     package func stringList(_ key: String) -> [String]? {
         guard let node = value(key) else { return nil }
         guard let elements = node.sequence else {
-            if case .string? = node.scalar?.value, let text = text(node, key) {
+            if let scalar = node.scalar, scalar.value == .string || node.substitutedText != nil,
+                let text = text(node, key)
+            {
                 return text.isEmpty ? [] : ConfigPath.split(text, by: ",") ?? [text]
             }
             error(key, "must be a list of strings, not \(node.kind)")
@@ -108,11 +110,9 @@ extension ConfigSection {
         case .sequence:
             for element in sectionList(key) ?? [] {
                 element.require("name")
-                guard let name = element.nonEmptyString("name") else { continue }
-                guard let value = element.node("value") else {
-                    element.require("value")
-                    continue
-                }
+                let value = element.node("value")
+                if value == nil { element.require("value") }
+                guard let name = element.nonEmptyString("name"), let value else { continue }
                 if result[name] != nil { element.error("name", "\(quoted(name)) is in the list twice") }
                 if let text = element.secretOrEmpty(value, "value") { result[name] = SecretString(text) }
             }

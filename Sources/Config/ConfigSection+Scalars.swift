@@ -77,7 +77,7 @@ extension ConfigSection {
         let shown = isQuotable(key) ? ", not \(quoted(text))" : ""
         error(
             key, "must be \(choices.listed())\(shown)",
-            suggestion: isQuotable(key) ? NearestName.find(text, among: choices) : nil)
+            suggestion: isQuotable(key) ? nearest(to: text, among: choices) : nil)
         return nil
     }
 

@@ -178,13 +178,19 @@ package final class ConfigSection {
                 record.diagnostics.error(
                     ConfigDiagnostic(
                         at: entry.keyPosition, path: path, "unknown key \(quoted(entry.key))",
-                        suggestion: NearestName.find(entry.key, among: known)))
+                        suggestion: nearest(to: entry.key, among: known)))
             }
             // A second `finish` must not report them again.
             isKeySetOpen = true
         }
         for key in mapping.keys { children[key]?.reportUnknownKeys() }
         for section in listed { section.reportUnknownKeys() }
+    }
+
+    /// The candidate that `name` was probably meant to be. A search for each of thousands of errors would take minutes,
+    /// so that there is none for those that are not printed.
+    func nearest(to name: String, among candidates: [String]) -> String? {
+        record.diagnostics.isFull ? nil : NearestName.find(name, among: candidates)
     }
 
     private func know(_ key: String) {

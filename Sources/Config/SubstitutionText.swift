@@ -2,7 +2,7 @@
 ///
 /// `$$` is a dollar; `${` opens a reference that ends at its own `}`, references inside counted; `$NAME` is refused
 /// in configuration text, because it looks like a reference and is none; any other `$` stands for itself, as do all
-/// malformed forms in the values of environment variables, which nobody wrote as configuration.
+/// malformed forms in the values of environment variables and files, which may be passwords.
 struct SubstitutionText {
     enum Part {
         case text(String)
@@ -30,7 +30,7 @@ struct SubstitutionText {
     /// For the `$` of each `${` that is closed, the index of its `}`.
     private let closings: [Int: Int]
 
-    /// The parts of `text`, in order. `isStrict` is false for the values of environment variables.
+    /// The parts of `text`, in order. `isStrict` is false for the values of variables and files.
     static func parts(of text: String, isStrict: Bool) throws(Malformed) -> [Part] {
         let bytes = ArraySlice(text.utf8)
         return try SubstitutionText(bytes: bytes, isStrict: isStrict, closings: closings(in: bytes)).parts(depth: 0)

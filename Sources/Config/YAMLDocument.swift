@@ -31,21 +31,18 @@ enum YAMLDocument {
         }
         let text = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? Array(bytes.dropFirst(3)) : bytes
         var builder = YAMLTreeBuilder(origin: origin)
-        do {
+        let root: ConfigNode
+        do throws(YAMLSyntaxError) {
             try checkEncoding(text)
             var reader = try YAMLEventReader(text)
-            let root = try builder.document(&reader)
-            try builder.diagnostics.check()
-            return root
-        } catch let error as YAMLSyntaxError {
+            root = try builder.document(&reader)
+        } catch {
             builder.diagnostics.error(
                 ConfigDiagnostic(at: origin.position(error.mark), "is not usable YAML: \(error.message)"))
             throw ConfigError(builder.diagnostics)
-        } catch let error as ConfigError {
-            throw error
-        } catch {
-            throw ConfigError(ConfigDiagnostic(at: nil, "\(error)"))
         }
+        try builder.diagnostics.check()
+        return root
     }
 
     private static func checkEncoding(_ bytes: [UInt8]) throws(YAMLSyntaxError) {
