@@ -71,6 +71,8 @@ extension FileExporterSettings {
         if path.utf8.contains(0) { section.error("path", "must not hold a zero byte") }
         format = section.choice("format", as: Format.self) ?? .json
         section.refuse("encoding", because: "there are no encoding extensions; use \"format\"")
+        section.refuse("sending_queue", because: "a batch is acknowledged when it is written; leave it out")
+        section.refuse("retry_on_failure", because: "what cannot be written goes back to its sender; leave it out")
         append = section.bool("append") ?? false
         createDirectory = section.bool("create_directory") ?? false
         directoryPermissions = Self.permissions(section) ?? directoryPermissions
