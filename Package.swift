@@ -120,6 +120,12 @@ let package = Package(
         .testTarget(name: "TransportTests", dependencies: ["Transport", "Compression", "Config"], swiftSettings: strict),
         .testTarget(name: "ConfigTests", dependencies: ["Config"], swiftSettings: strict),
         .testTarget(
+            name: "ExportersTests",
+            dependencies: [
+                "Exporters", "OTLP", "Compression", "Config", "Delivery", "Pipeline",
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: strict),
+        .testTarget(
             name: "DeliveryTests", dependencies: ["Delivery", "Pipeline", "OTLP", "Config"], swiftSettings: strict),
         .testTarget(name: "HouseRulesTests", swiftSettings: strict),
     ]
