@@ -113,6 +113,10 @@ let package = Package(
                     ], .when(configuration: .release))
             ]),
 
+        // The JSON codec as a filter, for Tests/Conformance
+        .executableTarget(
+            name: "otlpjson-codec", dependencies: ["OTLP"], path: "Tests/Conformance/Codec", swiftSettings: strict),
+
         // Tests
         .testTarget(name: "OTLPTests", dependencies: ["OTLP"], swiftSettings: strict),
         .testTarget(
