@@ -8,7 +8,7 @@ import Testing
 
     /// Undocumented `package` types and functions that each target still has. The numbers only ever go down.
     static let undocumentedLimit: [String: Int] = [
-        "OTLP": 5, "Pipeline": 2, "Receivers": 4, "Telemetry": 2, "Transport": 4,
+        "Delivery": 3, "OTLP": 5, "Pipeline": 5, "Telemetry": 2, "Transport": 1,
     ]
 
     private func expectNone(_ violations: [Violation], _ location: SourceLocation = #_sourceLocation) {
