@@ -33,15 +33,35 @@ enum Declarations {
         return found.sorted { $0.offset < $1.offset }
     }
 
+    /// Functions and types that protocols ask for: their documentation stands there, not at each conformance.
+    static func requirements(in source: SwiftSource) -> Set<String> {
+        var names: Set<String> = []
+        for offset in source.offsets(of: "protocol") {
+            guard let braces = body(in: source.code, after: offset + 8) else { continue }
+            for keyword in ["func", "associatedtype"] {
+                for member in source.offsets(of: keyword) where braces.open < member && member < braces.close {
+                    names.insert(word(in: source.code, after: member + keyword.utf8.count))
+                }
+            }
+        }
+        return names
+    }
+
     /// `package` and `public` types and functions that no documentation comment precedes. Attribute lines between the
-    /// comment and the declaration are skipped.
-    static func undocumented(in source: SwiftSource) -> [Violation] {
-        ["package", "public"].flatMap { access in
+    /// comment and the declaration are skipped, and so are members that fulfil one of the `requirements`.
+    static func undocumented(in source: SwiftSource, requirements: Set<String> = []) -> [Violation] {
+        let depths = braceDepths(source.code)
+        return ["package", "public"].flatMap { access in
             source.offsets(of: access).compactMap { offset -> Violation? in
                 let line = source.line(at: offset)
                 let words = String(decoding: source.codeLine(line), as: UTF8.self).split { !isNameCharacter($0) }
                 guard let keyword = words.first(where: { declaredKinds.contains(String($0)) }) else { return nil }
                 guard !words.contains("import"), !words.contains("extension") else { return nil }
+                if depths[offset] > 0, let at = words.firstIndex(of: keyword), at + 1 < words.endIndex,
+                    requirements.contains(String(words[at + 1]))
+                {
+                    return nil
+                }
                 var above = line - 1
                 while above > 0 && isAttributeLine(source, above) { above -= 1 }
                 if above > 0 && source.documentationLines.contains(above) { return nil }

