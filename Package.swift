@@ -110,7 +110,12 @@ let package = Package(
         .testTarget(name: "TransportTests", dependencies: ["Transport", "Compression", "Config"], swiftSettings: strict),
         .testTarget(name: "ConfigTests", dependencies: ["Config"], swiftSettings: strict),
         .testTarget(
-            name: "DeliveryTests", dependencies: ["Delivery", "Pipeline", "OTLP", "Config"], swiftSettings: strict),
+            name: "DeliveryTests",
+            dependencies: [
+                "Delivery", "Pipeline", "OTLP", "Config",
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ], swiftSettings: strict),
         .testTarget(name: "HouseRulesTests", swiftSettings: strict),
     ]
 )
