@@ -130,7 +130,12 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
         .testTarget(
-            name: "DeliveryTests", dependencies: ["Delivery", "Pipeline", "OTLP", "Config"], swiftSettings: strict),
+            name: "DeliveryTests",
+            dependencies: [
+                "Delivery", "Pipeline", "OTLP", "Config",
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ], swiftSettings: strict),
         .testTarget(name: "HouseRulesTests", swiftSettings: strict),
     ]
 )

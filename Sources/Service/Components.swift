@@ -18,7 +18,8 @@ package enum Components {
     ]
 
     package static let exporters: [AnyExporterFactory] = [
-        //D
+        AnyExporterFactory(DebugExporterFactory()),
+        AnyExporterFactory(FileExporterFactory()),
         AnyExporterFactory(NopExporterFactory()),
         AnyExporterFactory(OTLPHTTPExporterFactory()),
     ]

@@ -136,6 +136,49 @@ import Testing
         #expect(try await late.value()?.code == .shuttingDown)
     }
 
+    @Test func keepsWhatComesBeforeTheStart() async throws {
+        let exporter = FakeExporter()
+        let scheduler = ManualScheduler()
+        let delivery = Delivery(
+            name: "fake", signal: .traces, settings: settings(), exporter: exporter, scheduler: scheduler,
+            observer: Deaf())
+        delivery.consume(try Samples.spans(1..<2), context: RequestContext(), receipt: Receipt { _ in })
+        scheduler.advance(.zero)
+        #expect(delivery.status.waitingRetries == 1)
+        try delivery.start()
+        scheduler.advance(.seconds(5))
+        var attempts = exporter.attempts.makeAsyncIterator()
+        try #require(await attempts.next()).completion(.delivered)
+        #expect(delivery.status.queueSize == 0)
+        _ = await delivery.drain(deadline: scheduler.now() + .seconds(1))
+    }
+
+    @Test func anAttemptThatWaitedTooLongForAThreadIsNotMade() async throws {
+        let workers = NIOThreadPool(numberOfThreads: 1)
+        workers.start()
+        let exports = Count()
+        let gate = Gate()
+        workers.submit { _ in gate.wait() }
+        let exporter = FakeExporter { _ in
+            exports.add()
+            return .delivered
+        }
+        let scheduler = ManualScheduler()
+        let delivery = Delivery(
+            name: "fake", signal: .traces, settings: settings(), exporter: exporter, scheduler: scheduler,
+            observer: Deaf(), workers: workers)
+        try delivery.start()
+        delivery.consume(try Samples.spans(1..<3), context: RequestContext(), receipt: Receipt { _ in })
+        // Overdue after 6 s; the drain's deadline passes before the retry.
+        scheduler.advance(.seconds(6))
+        #expect(delivery.status.waitingRetries == 1)
+        let report = await delivery.drain(deadline: scheduler.now())
+        #expect(report.lost == [.shutdown: 2])
+        gate.open()
+        try await workers.shutdownGracefully()
+        #expect(exports.value == 0)
+    }
+
     @Test func refusesAnotherSignal() async throws {
         let exporter = FakeExporter()
         let delivery = Delivery(

@@ -1,3 +1,4 @@
+import NIOConcurrencyHelpers
 import Pipeline
 import Synchronization
 
@@ -111,4 +112,19 @@ final class Count: Sendable {
     var value: Int { total.load(ordering: .acquiring) }
 
     func add() { total.add(1, ordering: .acquiringAndReleasing) }
+}
+
+/// Holds a thread until it is opened.
+final class Gate: Sendable {
+    private let lock = ConditionLock(value: 0)
+
+    func wait() {
+        lock.lock(whenValue: 1)
+        lock.unlock()
+    }
+
+    func open() {
+        lock.lock()
+        lock.unlock(withValue: 1)
+    }
 }

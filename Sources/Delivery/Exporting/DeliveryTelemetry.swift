@@ -18,7 +18,8 @@ package final class DeliveryTelemetry: DeliveryObserver {
 
     private static let logInterval = Duration.seconds(10)
     private static let batchSizeBounds: [Double] = [
-        10, 25, 50, 75, 100, 250, 500, 750, 1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 9000, 10_000, 20_000, 30_000,
+        10, 25, 50, 75, 100, 250, 500, 750, 1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 9000, 10_000, 20_000,
+        30_000,
         50_000, 100_000,
     ]
 
@@ -68,6 +69,7 @@ package final class DeliveryTelemetry: DeliveryObserver {
         }
     }
 
+    /// Counts the event, and logs it unless its kind was logged a moment ago. Any thread.
     package func observe(_ event: DeliveryEvent) {
         switch event {
         case .enqueueFailed(let items, let error):

@@ -10,6 +10,7 @@ package final class ImmediateDelivery: Consumer {
 
     package var mutatesBatches: Bool { false }
 
+    /// Exports the batch at once, and settles the receipt with the exporter's answer.
     package func consume(_ batch: TelemetryBatch, context: RequestContext, receipt: Receipt) {
         let request = ExportRequest(
             signal: batch.signal, slices: [BatchSlice(batch)], timeout: DeliverySettings.unlimitedAttempt)

@@ -22,10 +22,12 @@ package final class SharedExporter: Exporter {
         }
     }
 
+    /// Passes the request on as it is.
     package func export(_ request: ExportRequest, completion: @escaping @Sendable (ExportOutcome) -> Void) {
         exporter.export(request, completion: completion)
     }
 
+    /// Shuts the exporter down with the last of its queues.
     package func shutdown() {
         let isLast = users.withLock { users in
             guard users.ended < users.started else { return false }

@@ -1,3 +1,4 @@
+package import NIOPosix
 package import OTLP
 package import Pipeline
 internal import Synchronization
@@ -34,7 +35,8 @@ package final class Delivery: Consumer {
     private let exporter: any Exporter
     private let scheduler: any DeliveryScheduler
     private let observer: any DeliveryObserver
-    private let workers: WorkerThreads
+    private let workers: NIOThreadPool
+    private let ownsWorkers: Bool
     private let deadLetters: DeadLetterFile?
     private let state: Mutex<State>
     private let timer = Mutex(TimerSlot())
@@ -43,10 +45,13 @@ package final class Delivery: Consumer {
     ///   - name: the exporter's id, for the name and the lines of the dead-letter file.
     ///   - settings: as validated by their decoding.
     ///   - exporter: for this signal only; nobody else starts it or shuts it down.
+    ///   - workers: threads that exports and dead letters run on; running, and outliving the drain. Nil for
+    ///     `num_consumers` threads of the queue's own. An exporter that blocks holds a thread for as long.
     ///   - seed: of the retries' jitter.
     package init(
         name: String, signal: Signal, settings: DeliverySettings, exporter: any Exporter,
-        scheduler: any DeliveryScheduler, observer: any DeliveryObserver, seed: UInt64 = .random(in: 0 ... .max)
+        scheduler: any DeliveryScheduler, observer: any DeliveryObserver, workers: NIOThreadPool? = nil,
+        seed: UInt64 = .random(in: 0 ... .max)
     ) {
         self.name = name
         self.signal = signal
@@ -54,12 +59,11 @@ package final class Delivery: Consumer {
         self.exporter = exporter
         self.scheduler = scheduler
         self.observer = observer
-        workers = WorkerThreads(maximum: settings.queue.consumers)
+        self.workers = workers ?? NIOThreadPool(numberOfThreads: settings.queue.consumers)
+        ownsWorkers = workers == nil
         deadLetters = settings.deadLetter.map { DeadLetterFile($0, exporter: name, signal: signal) }
         state = Mutex(State(machine: Machine(signal: signal, settings: settings, seed: seed)))
     }
-
-    deinit { workers.shutDown() }
 
     package var mutatesBatches: Bool { false }
 
@@ -76,9 +80,11 @@ package final class Delivery: Consumer {
             deadLetters?.close()
             throw error
         }
+        if ownsWorkers { workers.start() }
         state.withLock { $0.phase = .started }
     }
 
+    /// Queues the batch, or refuses it; see `Consumer`. A batch of another signal is refused as an internal error.
     package func consume(_ batch: TelemetryBatch, context: RequestContext, receipt: Receipt) {
         guard batch.signal == signal else {
             receipt.refuse(ConsumeError(.internal, "\(batch.signal.rawValue) came to the queue for \(signal.rawValue)"))
@@ -109,58 +115,58 @@ package final class Delivery: Consumer {
 
     // MARK: Driving the machine
 
-    private func perform(_ actions: [DeliveryAction<Receipt>]) { _ = perform(actions, keepingDispatch: false) }
+    private func perform(_ actions: [DeliveryAction<Receipt>]) {
+        if let attempt = perform(actions, keepingDispatch: false) { submit(attempt) }
+    }
 
     /// Carries out the actions; on a worker thread that is about to be free, without one dispatch, which it returns.
     private func perform(_ actions: [DeliveryAction<Receipt>], keepingDispatch: Bool) -> Attempt? {
         var kept: Attempt?
-        var actions = actions
-        // A loop, not recursion: without threads, each failed attempt may bring up the next.
-        while !actions.isEmpty {
-            var unsent: [Attempt] = []
-            for action in actions {
-                guard case .dispatch(let id, let request) = action else {
-                    carryOut(action)
-                    continue
-                }
+        for action in actions {
+            switch action {
+            case .accept(let receipt):
+                receipt.accept()
+            case .refuse(let receipt, let error):
+                receipt.refuse(error)
+            case .dispatch(let id, let request):
                 let attempt = Attempt(id: id, request: request)
-                if keepingDispatch, kept == nil {
-                    kept = attempt
-                } else if !workers.submit({ [self] in run(attempt) }) {
-                    unsent.append(attempt)
+                if keepingDispatch, kept == nil { kept = attempt } else { submit(attempt) }
+            case .setAside(let id, let request, let cause, let reason):
+                setAside(id, request, cause, reason)
+            case .setTimer(let instant, let generation):
+                setTimer(at: instant, generation)
+            case .cancelTimer(let generation):
+                replaceTimer(nil, generation)
+            case .report(let event):
+                observer.observe(event)
+            case .drained(let report):
+                let drains = state.withLock { state in
+                    state.report = report
+                    defer { state.drains = [] }
+                    return state.drains
                 }
-            }
-            actions = unsent.flatMap {
-                completed($0.id, .retryable("the system gives no thread for the export", after: nil))
+                for drain in drains { drain.resume(returning: report) }
             }
         }
         return kept
     }
 
-    private func carryOut(_ action: DeliveryAction<Receipt>) {
-        switch action {
-        case .accept(let receipt):
-            receipt.accept()
-        case .refuse(let receipt, let error):
-            receipt.refuse(error)
-        case .dispatch:
-            // `perform` has taken these out.
-            break
-        case .setAside(let id, let request, let cause, let reason):
-            setAside(id, request, cause, reason)
-        case .setTimer(let instant, let generation):
-            setTimer(at: instant, generation)
-        case .cancelTimer(let generation):
-            replaceTimer(nil, generation)
-        case .report(let event):
-            observer.observe(event)
-        case .drained(let report):
-            let drains = state.withLock { state in
-                state.report = report
-                defer { state.drains = [] }
-                return state.drains
+    private func submit(_ attempt: Attempt) {
+        onWorker {
+            self.run(attempt)
+        } orElse: {
+            self.complete(attempt.id, .retryable("the export threads are not running", after: nil))
+        }
+    }
+
+    private func onWorker(_ work: @escaping @Sendable () -> Void, orElse refused: @escaping @Sendable () -> Void) {
+        workers.submit { [scheduler] state in
+            if state == .active {
+                work()
+            } else {
+                // The pool may say so inside `submit`. Going on from there would recurse with each request.
+                _ = scheduler.schedule(at: scheduler.now(), refused)
             }
-            for drain in drains { drain.resume(returning: report) }
         }
     }
 
@@ -168,6 +174,8 @@ package final class Delivery: Consumer {
     private func run(_ attempt: Attempt) {
         var next: Attempt? = attempt
         while let current = next {
+            // It may have waited for this thread for longer than its time-out or than the drain.
+            guard state.withLock({ $0.machine.isActive(current.id) }) else { return }
             let answer = Answer()
             exporter.export(current.request) { [self] outcome in
                 if answer.isLate(outcome) { complete(current.id, outcome) }
@@ -185,15 +193,16 @@ package final class Delivery: Consumer {
     private func complete(_ id: UInt64, _ outcome: ExportOutcome) { perform(completed(id, outcome)) }
 
     private func setAside(_ id: UInt64, _ request: ExportRequest, _ cause: DropCause, _ reason: String) {
-        let isSubmitted = workers.submit { [self] in
+        onWorker { [self] in
             do throws(DeadLetterError) {
                 try deadLetters?.append(request, cause: cause, reason: reason)
                 setAsideCompleted(id, failure: nil)
             } catch {
                 setAsideCompleted(id, failure: "\(error)")
             }
+        } orElse: {
+            self.setAsideCompleted(id, failure: "the export threads are not running")
         }
-        if !isSubmitted { setAsideCompleted(id, failure: "the system gives no thread for the file") }
     }
 
     private func setAsideCompleted(_ id: UInt64, failure: String?) {
@@ -229,18 +238,18 @@ package final class Delivery: Consumer {
         }
         guard isFirst else { return }
         // A thread of its own: the workers may all be inside an export that only `shutdown` ends.
-        let closer = WorkerThreads(maximum: 1)
+        let closer = NIOThreadPool(numberOfThreads: 1)
+        closer.start()
         await withCheckedContinuation { continuation in
-            let close: @Sendable () -> Void = { [exporter, deadLetters] in
+            closer.submit { [exporter, deadLetters] _ in
                 exporter.shutdown()
                 deadLetters?.close()
                 continuation.resume()
             }
-            if !closer.submit(close) { close() }
         }
-        closer.shutDown()
-        // A thread that is still inside an export ends when the export does.
-        workers.shutDown()
+        // Not awaited: a thread that is still inside an export ends when the export does.
+        closer.shutdownGracefully { _ in }
+        if ownsWorkers { workers.shutdownGracefully { _ in } }
     }
 }
 

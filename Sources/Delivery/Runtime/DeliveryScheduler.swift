@@ -21,8 +21,10 @@ package struct EventLoopScheduler: DeliveryScheduler {
 
     package init(_ eventLoop: any EventLoop) { self.eventLoop = eventLoop }
 
+    /// The system's clock.
     package func now() -> ContinuousClock.Instant { .now }
 
+    /// See `DeliveryScheduler`; `body` runs on the event loop.
     package func schedule(
         at instant: ContinuousClock.Instant, _ body: @escaping @Sendable () -> Void
     ) -> any DeliveryTimer {

@@ -42,18 +42,29 @@ extension QueueSettings {
         waitsForResult = section.bool("wait_for_result") ?? waitsForResult
         section.refuse("storage", because: "the queue is in memory; leave it out")
         guard let batching = section.optionalSection("batch") else { return }
-        var policy = BatchPolicy()
-        policy.flushTimeout =
-            batching.duration("flush_timeout", in: .milliseconds(1) ... .seconds(86_400)) ?? policy.flushTimeout
-        policy.minSize = batching.integer("min_size", in: 0...Int(Int32.max)) ?? policy.minSize
-        policy.maxSize = batching.integer("max_size", in: 0...Int(Int32.max)) ?? 0
-        if policy.maxSize > 0, policy.maxSize < policy.minSize {
-            batching.error("max_size", "must not be below \"min_size\" (\(policy.minSize))")
+        let policy = BatchPolicy(from: batching, queueSizer: sizer)
+        if policy.sizer.rawValue == sizer.rawValue, policy.minSize > size {
+            batching.error("min_size", "must not be above \"queue_size\" (\(size)), or no batch gets that large")
         }
-        policy.sizer = batching.choice("sizer") ?? (sizer == .bytes ? .bytes : .items)
-        let partition = batching.section("partition")
-        policy.metadataKeys = (partition.stringList("metadata_keys") ?? []).map { $0.lowercased() }
         batch = policy
+    }
+}
+
+extension BatchPolicy {
+    fileprivate init(from section: ConfigSection, queueSizer: QueueSizer) {
+        self.init()
+        flushTimeout = section.duration("flush_timeout", in: .milliseconds(1) ... .seconds(86_400)) ?? flushTimeout
+        minSize = section.integer("min_size", in: 0...Int(Int32.max)) ?? minSize
+        maxSize = section.integer("max_size", in: 0...Int(Int32.max)) ?? maxSize
+        if maxSize > 0, maxSize < minSize {
+            section.error("max_size", "must not be below \"min_size\" (\(minSize))")
+        }
+        sizer = section.choice("sizer") ?? (queueSizer == .bytes ? .bytes : .items)
+        let partition = section.section("partition")
+        metadataKeys = (partition.stringList("metadata_keys") ?? []).map { $0.lowercased() }
+        if Set(metadataKeys).count < metadataKeys.count {
+            partition.error("metadata_keys", "must not name a key twice")
+        }
     }
 }
 
@@ -67,5 +78,11 @@ extension RetrySettings {
         multiplier = section.double("multiplier", in: 1...100) ?? multiplier
         maxInterval = section.duration("max_interval", in: anyTime) ?? maxInterval
         maxElapsedTime = section.duration("max_elapsed_time", in: anyTime) ?? maxElapsedTime
+        guard isEnabled, maxElapsedTime > .zero else { return }
+        for (key, interval) in [("initial_interval", initialInterval), ("max_interval", maxInterval)]
+        where interval > maxElapsedTime {
+            let limit = DurationText.format(maxElapsedTime)
+            section.error("max_elapsed_time", "must not be below \"\(key)\", or be 0 for no limit; it is \(limit)")
+        }
     }
 }

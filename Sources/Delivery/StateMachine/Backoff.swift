@@ -29,6 +29,7 @@ package struct SplitMix64: RandomNumberGenerator, Sendable {
 
     package init(state: UInt64) { self.state = state }
 
+    /// The next number of the sequence.
     package mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var mixed = state

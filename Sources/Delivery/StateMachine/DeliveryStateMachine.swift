@@ -19,7 +19,9 @@ package import Pipeline
 /// waits for its retry, nothing else is dispatched. With more, due work goes on, and fresh work starts while fewer
 /// than `num_consumers` requests wait for a retry.
 package struct DeliveryStateMachine<Token: Sendable>: Sendable {
+    /// What an event answers with.
     package typealias Action = DeliveryAction<Token>
+    /// Time, as the driver tells it.
     package typealias Instant = ContinuousClock.Instant
 
     /// A batch on its way in, with its sizes. Made outside the driver's lock.
@@ -104,6 +106,9 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
             queueSize: store.units, queueCapacity: settings.queue.size, queueBytes: store.bytes,
             inFlight: active.count, waitingRetries: retries.count, waitingBatches: waiters.count)
     }
+
+    /// Whether the attempt still counts: it was neither answered nor given up.
+    package func isActive(_ id: UInt64) -> Bool { active[id] != nil }
 
     // MARK: Events
 
