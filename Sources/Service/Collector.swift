@@ -16,6 +16,8 @@ package final class Collector: Sendable {
 
     package let logger: Logger
     private let graph: RunningGraph
+    /// Threads for encoding and sending, shared by the queues of all exporters that do not block.
+    private let workers: NIOThreadPool
     private let eventLoops: MultiThreadedEventLoopGroup
     private let readiness: Readiness
     private let metricsServer: HTTPServer?
@@ -47,7 +49,9 @@ package final class Collector: Sendable {
             HTTPServer(
                 settings: HTTPServerSettings(host: $0.host, port: $0.port), service: MetricsService(registry: registry))
         }
-        graph = try GraphBuilder.build(plan, environment: environment)
+        workers = NIOThreadPool(numberOfThreads: max(2, threads))
+        workers.start()
+        graph = try GraphBuilder.build(plan, environment: environment, workers: workers)
     }
 
     /// Processors that this process may use: those of its affinity, within the cgroup's quota.
@@ -89,6 +93,7 @@ package final class Collector: Sendable {
         logger.info("stopping", metadata: ["shutdown_timeout": "\(DurationText.format(timeout))"])
         await graph.stop(deadline: .now + timeout, logger: logger)
         metricsServer?.close()
+        try? await workers.shutdownGracefully()
         try? await eventLoops.shutdownGracefully()
         logger.info("stopped")
     }

@@ -10,6 +10,9 @@ package protocol ExporterFactory: Sendable {
     /// Reads the settings; faults are recorded in the section, which the caller finishes.
     func settings(from section: ConfigSection) -> Settings
 
+    /// Whether `export` waits for a disk or terminal: such exporters get threads of their own.
+    var blocks: Bool { get }
+
     /// How data is delivered to the exporter. Nil for an exporter that answers at once and needs no queue.
     func delivery(for settings: Settings) -> DeliverySettings?
 
@@ -17,9 +20,14 @@ package protocol ExporterFactory: Sendable {
     func make(_ settings: Settings, id: ComponentID, environment: ComponentEnvironment) throws -> any Exporter
 }
 
+extension ExporterFactory {
+    package var blocks: Bool { false }
+}
+
 /// An exporter's configuration, read.
 package struct PreparedExporter: Sendable {
     package let delivery: DeliverySettings?
+    package let blocks: Bool
     package let make: @Sendable (ComponentID, ComponentEnvironment) throws -> any Exporter
 }
 
@@ -36,7 +44,7 @@ package struct AnyExporterFactory: Sendable {
                 factory.settings(from: $0)
             }
             guard let settings = decoded else { return nil }
-            return PreparedExporter(delivery: factory.delivery(for: settings)) { id, environment in
+            return PreparedExporter(delivery: factory.delivery(for: settings), blocks: factory.blocks) { id, environment in
                 try factory.make(settings, id: id, environment: environment)
             }
         }

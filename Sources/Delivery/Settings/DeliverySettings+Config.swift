@@ -20,6 +20,11 @@ extension DeliverySettings {
 
     /// Carries out a `batch` processor's policy in this queue, unless the queue has a batching of its own.
     package mutating func fold(_ processor: BatchProcessorSettings) {
+        // Whoever gathers a batch has acknowledged it: the queue becomes its holder, and keeps trying.
+        if !queue.isEnabled {
+            queue.isEnabled = true
+            if retriesOnceQueued { retry.isEnabled = true }
+        }
         guard queue.batch == nil else { return }
         queue.batch = BatchPolicy(
             sendBatchSize: processor.sendBatchSize, timeout: processor.timeout,

@@ -12,6 +12,8 @@ package struct DeliverySettings: Sendable, Equatable {
     package var timeout: Duration = .seconds(5)
     /// `dead_letter`: where requests go that will never be delivered; nil drops them.
     package var deadLetter: DeadLetterSettings?
+    /// Retry is off only because a sender without a queue gets the failure itself. Once a queue acknowledges, it is on.
+    package var retriesOnceQueued = false
 
     package init() {}
 

@@ -14,6 +14,8 @@ package struct DebugExporterFactory: ExporterFactory {
         ComponentDescriptor(type: "debug", signals: [.traces: .beta, .metrics: .beta, .logs: .beta])
     }
 
+    package var blocks: Bool { true }
+
     package func settings(from section: ConfigSection) -> DebugExporterSettings { DebugExporterSettings(from: section) }
 
     /// No queue and no retry. A thread of its own, since an output may block; one, so that the order is kept.
@@ -22,6 +24,7 @@ package struct DebugExporterFactory: ExporterFactory {
         delivery.queue.isEnabled = false
         delivery.queue.consumers = 1
         delivery.retry.isEnabled = false
+        delivery.retriesOnceQueued = true
         delivery.timeout = .zero
         return delivery
     }

@@ -14,15 +14,19 @@ package struct FileExporterFactory: ExporterFactory {
         ComponentDescriptor(type: "file", signals: [.traces: .beta, .metrics: .beta, .logs: .beta])
     }
 
+    package var blocks: Bool { true }
+
     package func settings(from section: ConfigSection) -> FileExporterSettings { FileExporterSettings(from: section) }
 
-    /// No queue and no retry, as in otelcol: a batch is acknowledged when it is written, and one that cannot be
-    /// written goes back to its sender. One thread writes, so the order is kept.
+    /// No queue and no retry, as in otelcol: a request is acknowledged when it is written, and one that cannot be
+    /// written goes back to its sender. With a `batch` processor, the queue that gathers the batch acknowledges, and
+    /// tries again. One thread writes, so the order is kept.
     package func delivery(for settings: FileExporterSettings) -> DeliverySettings? {
         var delivery = DeliverySettings()
         delivery.queue.isEnabled = false
         delivery.queue.consumers = 1
         delivery.retry.isEnabled = false
+        delivery.retriesOnceQueued = true
         delivery.timeout = .zero
         return delivery
     }

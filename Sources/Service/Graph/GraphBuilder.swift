@@ -1,6 +1,7 @@
 internal import Config
 internal import Delivery
 internal import NIOCore
+internal import NIOPosix
 internal import OTLP
 internal import Pipeline
 
@@ -8,6 +9,7 @@ internal import Pipeline
 struct GraphBuilder {
     private let plan: GraphPlan
     private let environment: ComponentEnvironment
+    private let workers: NIOThreadPool
     private var graph = RunningGraph()
     private var exporters: [ComponentID: any Exporter] = [:]
     private var endpoints: [EndpointKey: any Consumer] = [:]
@@ -21,14 +23,18 @@ struct GraphBuilder {
         var batching: BatchProcessorSettings?
     }
 
-    private init(_ plan: GraphPlan, _ environment: ComponentEnvironment) {
+    private init(_ plan: GraphPlan, _ environment: ComponentEnvironment, _ workers: NIOThreadPool) {
         self.plan = plan
         self.environment = environment
+        self.workers = workers
     }
 
+    /// - Parameter workers: running threads for exports that do not block; they outlive the graph.
     /// - Throws: what a component's `make` throws.
-    static func build(_ plan: GraphPlan, environment: ComponentEnvironment) throws -> RunningGraph {
-        var builder = GraphBuilder(plan, environment)
+    static func build(
+        _ plan: GraphPlan, environment: ComponentEnvironment, workers: NIOThreadPool
+    ) throws -> RunningGraph {
+        var builder = GraphBuilder(plan, environment, workers)
         try builder.makeExtensions()
         for (_, pipeline) in plan.config.pipelines { _ = try builder.entry(of: pipeline) }
         try builder.makeReceivers()
@@ -85,7 +91,8 @@ struct GraphBuilder {
         exporters[id] = exporter
         let endpoint: any Consumer
         if let settings = prepared.delivery {
-            let delivery = makeDelivery(settings, to: exporter, id: id, signal, batching)
+            let delivery = makeDelivery(
+                settings, to: exporter, on: prepared.blocks ? nil : workers, id: id, signal, batching)
             graph.deliveries.append(delivery)
             endpoint = delivery
         } else {
@@ -97,7 +104,7 @@ struct GraphBuilder {
     }
 
     private func makeDelivery(
-        _ settings: DeliverySettings, to exporter: any Exporter, id: ComponentID, _ signal: Signal,
+        _ settings: DeliverySettings, to exporter: any Exporter, on workers: NIOThreadPool?, id: ComponentID, _ signal: Signal,
         _ batching: BatchProcessorSettings?
     ) -> Delivery {
         var settings = settings
@@ -110,7 +117,8 @@ struct GraphBuilder {
             registry, labels: labels, signal: signal, logger: environment.logger("exporter", id))
         let delivery = Delivery(
             name: id.description, signal: signal, settings: settings, exporter: exporter,
-            scheduler: EventLoopScheduler(environment.eventLoops.next()), observer: telemetry)
+            scheduler: EventLoopScheduler(environment.eventLoops.next()), observer: telemetry,
+            workers: workers)
         DeliveryTelemetry.registerGauges(registry, labels: labels, signal: signal) { [weak delivery] in
             delivery?.status ?? .empty
         }
