@@ -28,7 +28,7 @@ let package = Package(
         .systemLibrary(name: "CZlib", path: "Sources/C/CZlib"),
         .systemLibrary(name: "CDeflate", path: "Sources/C/CDeflate"),
         .systemLibrary(name: "CZstd", path: "Sources/C/CZstd"),
-        .systemLibrary(name: "CCurl", path: "Sources/C/CCurl"),
+        .target(name: "CCurl", path: "Sources/C/CCurl"),
 
         // Base
         .target(name: "OTLP", dependencies: ["COTLP"], swiftSettings: strict),
