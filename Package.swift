@@ -27,12 +27,13 @@ let package = Package(
         .systemLibrary(name: "CYAML", path: "Sources/C/CYAML"),
         .systemLibrary(name: "CZlib", path: "Sources/C/CZlib"),
         .systemLibrary(name: "CDeflate", path: "Sources/C/CDeflate"),
+        .systemLibrary(name: "CISAL", path: "Sources/C/CISAL"),
         .systemLibrary(name: "CZstd", path: "Sources/C/CZstd"),
-        .systemLibrary(name: "CCurl", path: "Sources/C/CCurl"),
+        .target(name: "CCurl", path: "Sources/C/CCurl"),
 
         // Base
         .target(name: "OTLP", dependencies: ["COTLP"], swiftSettings: strict),
-        .target(name: "Compression", dependencies: ["CZlib", "CDeflate", "CZstd"], swiftSettings: strict),
+        .target(name: "Compression", dependencies: ["CZlib", "CDeflate", "CISAL", "CZstd"], swiftSettings: strict),
         .target(name: "Config", dependencies: ["CYAML"], swiftSettings: strict),
         .target(
             name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")], swiftSettings: strict),

@@ -44,7 +44,7 @@ package enum ContentEncoding: UInt8, Sendable, CaseIterable {
     package var levels: ClosedRange<Int> {
         switch self {
         case .identity: 0...0
-        case .gzip, .deflate: 1...9
+        case .gzip, .deflate: 1...12
         case .zstd: -7...19
         }
     }

@@ -1,34 +1,63 @@
 internal import CDeflate
 internal import Glibc
 
-/// Compresses whole bodies to gzip (RFC 1952) or deflate (RFC 1950), one member each. Keeps its tables and a scratch
-/// buffer from one body to the next. One owner; not thread-safe.
+/// Compresses whole bodies to gzip (RFC 1952) or deflate (RFC 1950), one member each: level 1 with ISA-L, the others
+/// with libdeflate. Keeps its tables and a scratch buffer from one body to the next. One owner; not thread-safe.
 package struct GzipEncoder: ~Copyable {
-    /// Level when none is configured. On spans it is 2.6 times as fast as level 6, and the result 12 % larger.
+    /// Level when none is configured. On spans it is 5 times as fast as level 2, and the result 1 % larger.
     package static let defaultLevel = 1
 
-    private let compressor: OpaquePointer
-    private let zlibFraming: Bool
-    private var input = ContiguousInput()
+    private var streaming: StreamingDeflater?
+    private var oneShot: OneShotDeflater?
 
     /// - Parameters:
-    ///   - level: 1 (fastest) to 9.
+    ///   - level: 1 (fastest) to 12.
     ///   - encoding: `gzip` or `deflate`.
     /// - Throws: `.levelOutOfRange`, `.unsupported` for another encoding, `.outOfMemory`.
     package init(level: Int = defaultLevel, encoding: ContentEncoding = .gzip) throws(CompressionError) {
         guard encoding == .gzip || encoding == .deflate else { throw .unsupported(encoding.token) }
         guard encoding.levels.contains(level) else { throw .levelOutOfRange(level, encoding: encoding) }
+        streaming = nil
+        oneShot = nil
+        if level == 1 {
+            streaming = try StreamingDeflater(zlibFraming: encoding == .deflate)
+        } else {
+            oneShot = try OneShotDeflater(level: level, zlibFraming: encoding == .deflate)
+        }
+    }
+
+    /// Compresses the bytes of all `slices`, in order, which are only read during the call.
+    /// - Returns: bytes that the caller owns.
+    /// - Throws: `.outOfMemory`; `.tooLarge` for more than 2 GiB at level 1.
+    package mutating func encode(_ slices: [UnsafeRawBufferPointer]) throws(CompressionError) -> OwnedBytes {
+        if let output = try streaming?.encode(slices) { return output }
+        if let output = try oneShot?.encode(slices) { return output }
+        throw .outOfMemory
+    }
+}
+
+/// Compresses whole bodies with libdeflate. Keeps its tables and a scratch buffer from one body to the next. One
+/// owner; not thread-safe.
+struct OneShotDeflater: ~Copyable {
+    private let compressor: OpaquePointer
+    private let zlibFraming: Bool
+    private var input = ContiguousInput()
+
+    /// - Parameters:
+    ///   - level: 1 to 12.
+    ///   - zlibFraming: RFC 1950 in place of gzip.
+    /// - Throws: `.outOfMemory`.
+    init(level: Int, zlibFraming: Bool) throws(CompressionError) {
         guard let compressor = libdeflate_alloc_compressor(Int32(level)) else { throw .outOfMemory }
         self.compressor = compressor
-        self.zlibFraming = encoding == .deflate
+        self.zlibFraming = zlibFraming
     }
 
     deinit { libdeflate_free_compressor(compressor) }
 
     /// Compresses the bytes of all `slices`, in order, which are only read during the call.
-    /// - Returns: bytes that the caller owns.
     /// - Throws: `.outOfMemory`.
-    package mutating func encode(_ slices: [UnsafeRawBufferPointer]) throws(CompressionError) -> OwnedBytes {
+    mutating func encode(_ slices: [UnsafeRawBufferPointer]) throws(CompressionError) -> OwnedBytes {
         let source = try input.join(slices)
         let bound =
             zlibFraming

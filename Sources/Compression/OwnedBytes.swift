@@ -57,8 +57,8 @@ func gather(_ slices: [UnsafeRawBufferPointer], into target: UnsafeMutableRawPoi
 
 /// A `malloc`ed output buffer while it is being filled.
 struct OutputBuffer: ~Copyable {
-    let base: UnsafeMutableRawPointer
-    let capacity: Int
+    private(set) var base: UnsafeMutableRawPointer
+    private(set) var capacity: Int
 
     /// - Throws: `.outOfMemory`.
     init(capacity: Int) throws(CompressionError) {
@@ -68,6 +68,14 @@ struct OutputBuffer: ~Copyable {
     }
 
     deinit { free(base) }
+
+    /// Makes room for `capacity` bytes in all; the content stays, its address may change.
+    /// - Throws: `.outOfMemory`; the buffer is then as it was.
+    mutating func grow(to capacity: Int) throws(CompressionError) {
+        guard let moved = realloc(base, max(capacity, 1)) else { throw .outOfMemory }
+        base = moved
+        self.capacity = capacity
+    }
 
     /// The first `count` bytes; the rest of the buffer goes back to the allocator.
     consuming func finish(count: Int) -> OwnedBytes {

@@ -39,7 +39,7 @@ import Testing
     }
 
     @Test func levelsOutOfRange() {
-        for (encoding, level) in [(ContentEncoding.gzip, 0), (.gzip, 10), (.deflate, 0), (.zstd, 20), (.identity, 1)] {
+        for (encoding, level) in [(ContentEncoding.gzip, 0), (.gzip, 13), (.deflate, 0), (.zstd, 20), (.identity, 1)] {
             #expect(throws: CompressionError.levelOutOfRange(level, encoding: encoding)) {
                 _ = try BodyEncoder(encoding, level: level)
             }

@@ -30,7 +30,7 @@ enum ImportRules {
     /// The allowed edges, without `toolchain`.
     static let edges: [String: Set<String>] = [
         "OTLP": ["COTLP", "CProtobufC"],
-        "Compression": ["CZlib", "CDeflate", "CZstd", "CSnappy"],
+        "Compression": ["CZlib", "CDeflate", "CISAL", "CZstd", "CSnappy"],
         "Config": ["CYAML"],
         "Telemetry": logging,
         "Pipeline": base.union(logging).union(["NIOCore"]),

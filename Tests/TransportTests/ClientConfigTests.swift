@@ -117,7 +117,7 @@ import Testing
         ("endpont: http://a", "unknown key \"endpont\" (did you mean \"endpoint\"?)"),
         ("endpoint: localhost:4318", "http://"),
         ("compression: snappy", "snappy is not supported"), ("compression: brotli", "must be gzip"),
-        ("compression_params: {level: 0}", "must be from 1 to 9 for gzip"),
+        ("compression_params: {level: 0}", "must be from 1 to 12 for gzip"),
         ("compression: zstd\ncompression_params: {level: 20}", "must be from -7 to 19 for zstd"),
         ("compression: none\ncompression_params: {level: 1}", "without compression"),
         ("headers: {\"a b\": hush}", "no HTTP header name"), ("headers: {Content-Length: \"1\"}", "Content-Length"),

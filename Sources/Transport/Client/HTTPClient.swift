@@ -2,7 +2,7 @@ internal import CCurl
 internal import Glibc
 internal import Synchronization
 
-/// Sends HTTP/1.1 requests from one thread of its own, through libcurl.
+/// Sends HTTP/1.1 requests from one thread of its own, through libcurl, which the first client loads.
 ///
 /// Connections are kept and reused, redirects are not followed, answers are not decompressed. Every method may be
 /// called from any thread. Letting go of the last reference shuts the client down.
@@ -11,8 +11,8 @@ package final class HTTPClient: Sendable {
     private let thread: Mutex<pthread_t?>
 
     /// Starts the thread.
-    /// - Throws: `.invalidSettings` for settings that contradict each other or name unreadable files, `.failed` when
-    ///   libcurl or the thread cannot be set up.
+    /// - Throws: `.invalidSettings` for settings that contradict each other or name unreadable files, `.unavailable`
+    ///   when libcurl cannot be loaded, `.failed` when memory or a thread is refused.
     package init(_ settings: HTTPClientSettings = HTTPClientSettings()) throws(HTTPClientError) {
         if let problem = settings.problem ?? settings.tls.problem.map({ "tls::\($0.option) \($0.text)" }) {
             throw HTTPClientError(.invalidSettings, origin: "", detail: problem)
@@ -89,16 +89,16 @@ final class HTTPClientCore: @unchecked Sendable {
         var stopping = false
     }
 
-    /// libcurl's process-wide set-up, once.
-    private static let library = martlet_curl_global_init()
-
     let settings: HTTPClientSettings
     let multi: UnsafeMutableRawPointer
     private let inbox = Mutex(Inbox())
 
     init(_ settings: HTTPClientSettings) throws(HTTPClientError) {
-        guard Self.library == CURLE_OK, let multi = curl_multi_init() else {
-            throw HTTPClientError(.failed, origin: "", detail: "libcurl cannot be set up")
+        if let problem = martlet_curl_load() {
+            throw HTTPClientError(.unavailable, origin: "", detail: String(cString: problem))
+        }
+        guard let multi = martlet_curl_multi_init() else {
+            throw HTTPClientError(.failed, origin: "", detail: "libcurl has no memory")
         }
         self.settings = settings
         self.multi = multi
@@ -107,7 +107,7 @@ final class HTTPClientCore: @unchecked Sendable {
         martlet_curl_multi_setopt_long(multi, CURLMOPT_MAX_HOST_CONNECTIONS, settings.maxConnectionsPerHost)
     }
 
-    deinit { curl_multi_cleanup(multi) }
+    deinit { martlet_curl_multi_cleanup(multi) }
 
     func submit(
         _ request: HTTPClientRequest,
@@ -126,13 +126,13 @@ final class HTTPClientCore: @unchecked Sendable {
             let origin = HTTPTarget(request.url)?.origin ?? ""
             completion(.failure(HTTPClientError(refusal, origin: origin)))
         } else if wake {
-            curl_multi_wakeup(multi)
+            martlet_curl_multi_wakeup(multi)
         }
     }
 
     func stop() {
         inbox.withLock { $0.stopping = true }
-        curl_multi_wakeup(multi)
+        martlet_curl_multi_wakeup(multi)
     }
 
     /// What has come in since the last call. After `stopping` nothing comes in any more.

@@ -27,6 +27,8 @@ package struct HTTPClientError: Error, Equatable, Sendable, CustomStringConverti
         case invalidRequest = "invalid request to"
         /// The client cannot be made with these settings.
         case invalidSettings = "invalid HTTP client settings for"
+        /// libcurl is not installed, or is too old. The detail says what to install.
+        case unavailable = "no HTTP client"
         /// libcurl or the allocator failed.
         case failed = "HTTP client failure with"
     }
@@ -55,13 +57,14 @@ package struct HTTPClientError: Error, Equatable, Sendable, CustomStringConverti
     package var isRetryable: Bool {
         switch code {
         case .resolve, .connect, .timeout, .reset, .tls, .malformedResponse, .shutdown, .overloaded, .failed: true
-        case .responseTooLarge, .invalidRequest, .invalidSettings: false
+        case .responseTooLarge, .invalidRequest, .invalidSettings, .unavailable: false
         }
     }
 
     /// The class, the origin and the detail, such as `cannot connect to localhost:4318: Connection refused`.
     package var description: String {
-        "\(code.rawValue) \(origin.isEmpty ? "(unknown host)" : origin)" + (detail.isEmpty ? "" : ": \(detail)")
+        if code == .unavailable { return "\(code.rawValue): \(detail)" }
+        return "\(code.rawValue) \(origin.isEmpty ? "(unknown host)" : origin)" + (detail.isEmpty ? "" : ": \(detail)")
     }
 }
 

@@ -25,13 +25,13 @@ struct HTTPClientLoop: ~Copyable {
             }
             for submission in arrived { start(submission) }
             var running: Int32 = 0
-            let code = curl_multi_perform(core.multi, &running)
+            let code = martlet_curl_multi_perform(core.multi, &running)
             if code != CURLM_OK { cancelActive(.failed) }
             finishTransfers()
             let now = monotonicNanoseconds()
             if now >= nextDeadline { cancelOverdue(now) }
             let milliseconds = nextDeadline == .max ? Self.idleMilliseconds : (nextDeadline - now) / 1_000_000 + 1
-            curl_multi_poll(core.multi, nil, 0, Int32(min(milliseconds, Self.idleMilliseconds)), nil)
+            martlet_curl_multi_poll(core.multi, nil, 0, Int32(min(milliseconds, Self.idleMilliseconds)), nil)
         }
     }
 
@@ -46,7 +46,7 @@ struct HTTPClientLoop: ~Copyable {
             complete((submission, .failure(error)))
             return
         }
-        guard curl_multi_add_handle(core.multi, transfer.easy) == CURLM_OK else {
+        guard martlet_curl_multi_add_handle(core.multi, transfer.easy) == CURLM_OK else {
             let outcome = transfer.cancel(.failed)
             recycle(transfer)
             complete(outcome)
@@ -59,7 +59,7 @@ struct HTTPClientLoop: ~Copyable {
 
     private mutating func finishTransfers() {
         var left: Int32 = 0
-        while let message = curl_multi_info_read(core.multi, &left) {
+        while let message = martlet_curl_multi_info_read(core.multi, &left) {
             guard message.pointee.msg == CURLMSG_DONE, let easy = message.pointee.easy_handle,
                 let context = martlet_curl_private(easy)
             else { continue }
@@ -108,7 +108,7 @@ struct HTTPClientLoop: ~Copyable {
 
     /// Takes a transfer out of libcurl's hands and out of `active`.
     private mutating func remove(_ transfer: HTTPTransfer) {
-        curl_multi_remove_handle(core.multi, transfer.easy)
+        martlet_curl_multi_remove_handle(core.multi, transfer.easy)
         let last = active.count - 1
         guard transfer.index <= last, active[transfer.index] === transfer else { return }
         active.swapAt(transfer.index, last)

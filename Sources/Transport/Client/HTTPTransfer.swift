@@ -30,7 +30,7 @@ final class HTTPTransfer {
 
     /// Nil when libcurl has no memory or refuses a setting.
     init?(settings: HTTPClientSettings) {
-        guard let easy = curl_easy_init() else { return nil }
+        guard let easy = martlet_curl_easy_init() else { return nil }
         self.easy = easy
         self.settings = settings
         errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
@@ -39,9 +39,9 @@ final class HTTPTransfer {
     }
 
     deinit {
-        curl_easy_cleanup(easy)
-        curl_slist_free_all(headerList)
-        curl_slist_free_all(connectTo)
+        martlet_curl_easy_cleanup(easy)
+        martlet_curl_slist_free_all(headerList)
+        martlet_curl_slist_free_all(connectTo)
         errorText.deallocate()
     }
 
@@ -114,10 +114,10 @@ final class HTTPTransfer {
         if let name = settings.tls.serverNameOverride, target?.isTLS == true {
             guard let override = target?.overrideName(name) else { return "server_name_override is not a host name" }
             lines.append(override.hostHeader)
-            connectTo = curl_slist_append(nil, override.connectTo)
+            connectTo = martlet_curl_slist_append(nil, override.connectTo)
         }
         for line in lines {
-            guard let longer = curl_slist_append(headerList, line) else { return "out of memory" }
+            guard let longer = martlet_curl_slist_append(headerList, line) else { return "out of memory" }
             headerList = longer
         }
         return setRequestOptions(request) ? nil : "libcurl refused an option"
@@ -206,7 +206,7 @@ final class HTTPTransfer {
         case .tls where errorText[0] != 0: return error(kind, detail: String(cString: errorText))
         case .connect where systemError != 0, .reset where systemError != 0:
             return error(kind, detail: errnoText(systemError))
-        default: return error(kind, detail: String(cString: curl_easy_strerror(code)))
+        default: return error(kind, detail: String(cString: martlet_curl_easy_strerror(code)))
         }
     }
 
@@ -229,7 +229,7 @@ final class HTTPTransfer {
     private func header(_ name: String) -> String? {
         var found: UnsafeMutablePointer<curl_header>?
         // -1: of the last answer, after any 1xx.
-        guard curl_easy_header(easy, name, 0, UInt32(CURLH_HEADER), -1, &found) == CURLHE_OK, let found else {
+        guard martlet_curl_easy_header(easy, name, 0, UInt32(CURLH_HEADER), -1, &found) == CURLHE_OK, let found else {
             return nil
         }
         return String(cString: found.pointee.value)
@@ -243,8 +243,8 @@ final class HTTPTransfer {
         responseOverflow = false
         headComplete = false
         errorText[0] = 0
-        curl_slist_free_all(headerList)
-        curl_slist_free_all(connectTo)
+        martlet_curl_slist_free_all(headerList)
+        martlet_curl_slist_free_all(connectTo)
         headerList = nil
         connectTo = nil
     }

@@ -1,0 +1,35 @@
+#include "include/CCurl.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stddef.h>
+
+struct martlet_curl_table martlet_curl;
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static const char *problem;
+
+static void load(void) {
+    // The development package's plain libcurl.so may be another flavour; this is the ABI of <curl/curl.h>.
+    void *library = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
+    if (library == NULL) {
+        problem = "cannot load libcurl.so.4: install libcurl4";
+        return;
+    }
+    // POSIX lets an object pointer stand for a function's, C does not: the pointers are written as objects. The library
+    // stays loaded for the life of the process.
+#define RESOLVE(name) \
+    *(void **)&martlet_curl.name = dlsym(library, "curl_" #name); \
+    if (martlet_curl.name == NULL) { \
+        problem = "libcurl.so.4 has no curl_" #name ": install libcurl4 7.87 or later"; \
+        return; \
+    }
+    MARTLET_CURL_FUNCTIONS(RESOLVE)
+#undef RESOLVE
+    if (martlet_curl.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) problem = "libcurl cannot be set up";
+}
+
+const char *martlet_curl_load(void) {
+    pthread_once(&once, load);
+    return problem;
+}
