@@ -35,7 +35,9 @@ enum ImportRules {
         "Telemetry": logging,
         "Pipeline": base.union(logging).union(["NIOCore"]),
         "Transport": base.union(network).union(logging).union(["Pipeline", "CCurl", "CZlib"]),
-        "Delivery": base.union(logging).union(["Pipeline", "NIOCore"]),
+        // NIOPosix for its thread pool: Delivery knows no sockets.
+        "Delivery": base.union(logging).union(["Pipeline", "NIOCore", "NIOPosix"]),
+        "Generator": ["OTLP"],
         "GenAI": ["OTLP"],
         "Ledger": ["GenAI", "OTLP", "Config", "Telemetry", "CSQLite"],
         "Query": ["Ledger", "GenAI", "OTLP"],
@@ -46,7 +48,9 @@ enum ImportRules {
         "Connectors": layersBelowComponents,
         "Extensions": layersBelowComponents,
         "Service": layersBelowComponents.union(componentTargets),
-        "martlet": layersBelowComponents.union(componentTargets).union(["Service", "ArgumentParser", "Dispatch"]),
+        "martlet": layersBelowComponents.union(componentTargets).union([
+            "Service", "Generator", "ArgumentParser", "Dispatch",
+        ]),
     ]
 
     /// The modules that a file imports, with the offset of each import. `import struct A.B` and `import A.B` count as A.
