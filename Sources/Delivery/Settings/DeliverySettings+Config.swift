@@ -20,9 +20,12 @@ extension DeliverySettings {
 
     /// Carries out a `batch` processor's policy in this queue, unless the queue has a batching of its own.
     package mutating func fold(_ processor: BatchProcessorSettings) {
-        // Whoever gathers a batch has acknowledged it: the queue becomes its holder, and keeps trying.
+        // Whoever gathers a batch has acknowledged it: the queue becomes its holder, and keeps trying. As with otelcol's
+        // processor before an exporter without a queue, senders wait while the destination is slower than they are.
         if !queue.isEnabled {
             queue.isEnabled = true
+            queue.blocksOnOverflow = true
+            queue.maximumBytes = min(queue.maximumBytes, QueueSettings.foldedMaximumBytes)
             if retriesOnceQueued { retry.isEnabled = true }
         }
         guard queue.batch == nil else { return }

@@ -59,6 +59,8 @@ package struct QueueSettings: Sendable, Equatable {
 
     /// 256 MiB: a thousand requests of 256 KiB.
     package static let defaultMaximumBytes = 268_435_456
+    /// Of a queue that is there only to gather a `batch` processor's batches: 64 MiB.
+    package static let foldedMaximumBytes = 67_108_864
     /// Most batches that may wait for room; further ones are refused.
     package static let maximumWaiters = 1000
     /// Highest `num_consumers`: each takes a thread.
