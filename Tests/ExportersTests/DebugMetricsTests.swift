@@ -95,86 +95,95 @@ import Testing
                 """)
     }
 
+    private static let head = """
+        ResourceMetrics #0
+        Resource SchemaURL: \("")
+        ScopeMetrics #0
+        ScopeMetrics SchemaURL: \("")
+        InstrumentationScope lib 1.2
+
+        """
+
+    private static let noTimes = """
+        StartTimestamp: 1970-01-01 00:00:00 +0000 UTC
+        Timestamp: 1970-01-01 00:00:00 +0000 UTC
+
+        """
+
+    private static let sum = """
+             -> DataType: Sum
+             -> IsMonotonic: true
+             -> AggregationTemporality: Cumulative
+        NumberDataPoints #0
+        Data point attributes:
+             -> k: Str(v)
+             -> l: Str(w)
+        StartTimestamp: 1970-01-01 00:00:00 +0000 UTC
+        Timestamp: 1970-01-01 00:00:01 +0000 UTC
+        Value: 42
+        Exemplars:
+        Exemplar #0
+             -> Trace ID: \("")
+             -> Span ID: 0102030405060708
+             -> Timestamp: 1970-01-01 00:00:05 +0000 UTC
+             -> Value: 15.0
+             -> FilteredAttributes:
+                  -> f: Str(g)
+
+        """
+
+    private static let gauge = """
+             -> DataType: Gauge
+        NumberDataPoints #0
+        \(noTimes)Value: 0.5
+        NumberDataPoints #1
+        \(noTimes)Value: 0.5
+
+        """
+
+    private static let histogram = """
+             -> DataType: Histogram
+             -> AggregationTemporality: Cumulative
+        HistogramDataPoints #0
+        Data point attributes:
+             -> k: Str(v)
+        \(noTimes)Count: 3
+        Sum: 20.0
+        Min: 1.0
+        Max: 12.0
+        ExplicitBounds #0: 10.0
+        Buckets #0, Count: 1
+        Buckets #1, Count: 2
+
+        """
+
+    private static let exponential = """
+             -> DataType: ExponentialHistogram
+             -> AggregationTemporality: Delta
+        ExponentialHistogramDataPoints #0
+        \(noTimes)Count: 6
+        Bucket [-8.0, -4.0), Count: 1
+        Bucket [-4.0, -2.0), Count: 1
+        Bucket [0.0, 0.0], Count: 1
+        Bucket (1.0, 2.0], Count: 2
+        Bucket (4.0, 8.0], Count: 1
+
+        """
+
+    private static let summary = """
+             -> DataType: Summary
+        SummaryDataPoints #0
+        \(noTimes)Count: 2
+        Sum: 7.0
+        QuantileValue #0: Quantile 0.5, Value 3.0
+
+        """
+
     @Test func detailed() throws {
-        let head = """
-            ResourceMetrics #0
-            Resource SchemaURL: \("")
-            ScopeMetrics #0
-            ScopeMetrics SchemaURL: \("")
-            InstrumentationScope lib 1.2
-
-            """
-        let noTimes = """
-            StartTimestamp: 1970-01-01 00:00:00 +0000 UTC
-            Timestamp: 1970-01-01 00:00:00 +0000 UTC
-
-            """
-        let sum = """
-                 -> DataType: Sum
-                 -> IsMonotonic: true
-                 -> AggregationTemporality: Cumulative
-            NumberDataPoints #0
-            Data point attributes:
-                 -> k: Str(v)
-                 -> l: Str(w)
-            StartTimestamp: 1970-01-01 00:00:00 +0000 UTC
-            Timestamp: 1970-01-01 00:00:01 +0000 UTC
-            Value: 42
-            Exemplars:
-            Exemplar #0
-                 -> Trace ID: \("")
-                 -> Span ID: 0102030405060708
-                 -> Timestamp: 1970-01-01 00:00:05 +0000 UTC
-                 -> Value: 15.0
-                 -> FilteredAttributes:
-                      -> f: Str(g)
-
-            """
-        let gauge = """
-                 -> DataType: Gauge
-            NumberDataPoints #0
-            \(noTimes)Value: 0.5
-            NumberDataPoints #1
-            \(noTimes)Value: 0.5
-
-            """
-        let histogram = """
-                 -> DataType: Histogram
-                 -> AggregationTemporality: Cumulative
-            HistogramDataPoints #0
-            Data point attributes:
-                 -> k: Str(v)
-            \(noTimes)Count: 3
-            Sum: 20.0
-            Min: 1.0
-            Max: 12.0
-            ExplicitBounds #0: 10.0
-            Buckets #0, Count: 1
-            Buckets #1, Count: 2
-
-            """
-        let exponential = """
-                 -> DataType: ExponentialHistogram
-                 -> AggregationTemporality: Delta
-            ExponentialHistogramDataPoints #0
-            \(noTimes)Count: 6
-            Bucket [-8.0, -4.0), Count: 1
-            Bucket [-4.0, -2.0), Count: 1
-            Bucket [0.0, 0.0], Count: 1
-            Bucket (1.0, 2.0], Count: 2
-            Bucket (4.0, 8.0], Count: 1
-
-            """
-        let summary = """
-                 -> DataType: Summary
-            SummaryDataPoints #0
-            \(noTimes)Count: 2
-            Sum: 7.0
-            QuantileValue #0: Quantile 0.5, Value 3.0
-
-            """
-        var expected = head
-        let bodies = [sum, gauge, histogram, exponential, summary, "     -> DataType: Empty\n"]
+        var expected = Self.head
+        let bodies = [
+            Self.sum, Self.gauge, Self.histogram, Self.exponential, Self.summary, "     -> DataType: Empty\n",
+        ]
         for (index, name) in ["sum", "gauge", "hist", "exp", "summary", "none"].enumerated() {
             expected += "Metric #\(index)\nDescriptor:\n     -> Name: \(name)\n     -> Description: \n"
             expected += "     -> Unit: \(name == "none" ? "" : "1")\n" + bodies[index]
