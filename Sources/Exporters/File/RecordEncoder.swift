@@ -88,14 +88,20 @@ struct RecordEncoder: ~Copyable {
     }
 
     private mutating func compress(_ message: UnsafeRawBufferPointer, _ body: Body) throws(FileError) {
-        let frame: OwnedBytes?
+        let frame: OwnedBytes
         do throws(CompressionError) {
-            frame = try zstd?.encode([message], lengthPrefixed: true)
+            guard let encoded = try zstd?.encode([message], lengthPrefixed: true) else { return }
+            frame = encoded
         } catch {
             if case .tooLarge = error { throw tooLarge }
             throw FileError(.transient, "compress a message for", path, reason: "\(error)")
         }
-        if let frame { try body(.empty, frame.bytes) }
+        try Self.hand(frame, to: body)
+    }
+
+    /// Borrows the frame, so that it outlives the use of its bytes.
+    private static func hand(_ frame: borrowing OwnedBytes, to body: Body) throws(FileError) {
+        try body(.empty, frame.bytes)
     }
 
     private var tooLarge: FileError {

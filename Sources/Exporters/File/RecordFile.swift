@@ -39,6 +39,8 @@ final class RecordFile {
     private var endsInsideLine = false
     /// Where the last whole message ends, while what follows could not be cut off yet.
     private var pendingCut: Int?
+    /// Earliest time that the next rotated file may be named for.
+    private var nextRename = (seconds: 0, nanoseconds: 0)
 
     /// Opens nothing yet.
     init(
@@ -221,8 +223,12 @@ final class RecordFile {
     /// Renames the file and begins a new one.
     private func setAside() throws(FileError) {
         let names = RotatedFiles(path: path)
-        let target = names.unusedName(at: system.now(), usesLocalTime: rotation?.usesLocalTime ?? false)
+        var time = system.now()
+        // The order of the names is the order of the files, also when the clock is set back.
+        if time < nextRename { time = nextRename }
+        let target = names.unusedName(at: &time, usesLocalTime: rotation?.usesLocalTime ?? false)
         guard rename(path, target) == 0 else { throw FileError("rename", shown, code: errno) }
+        nextRename = RotatedFiles.later(time)
         try openDescriptor(0)
     }
 

@@ -21,18 +21,20 @@ struct RotatedFiles {
 
     private func fullName(_ stamp: some StringProtocol) -> String { "\(directory)/\(prefix)\(stamp)\(suffix)" }
 
-    /// A name that no file has, with this time or as many milliseconds later as it takes.
-    func unusedName(at time: (seconds: Int, nanoseconds: Int), usesLocalTime: Bool) -> String {
-        var time = time
+    /// A name that no file has: with the time, or as many milliseconds later as it takes. `time` becomes that one.
+    func unusedName(at time: inout (seconds: Int, nanoseconds: Int), usesLocalTime: Bool) -> String {
         while true {
             let name = fullName(Self.stamp(time, usesLocalTime: usesLocalTime))
             if access(name, F_OK) != 0 { return name }
-            time.nanoseconds += 1_000_000
-            if time.nanoseconds >= 1_000_000_000 {
-                time.seconds += 1
-                time.nanoseconds -= 1_000_000_000
-            }
+            time = Self.later(time)
         }
+    }
+
+    /// One millisecond later.
+    static func later(_ time: (seconds: Int, nanoseconds: Int)) -> (seconds: Int, nanoseconds: Int) {
+        let nanoseconds = time.nanoseconds + 1_000_000
+        return nanoseconds < 1_000_000_000
+            ? (time.seconds, nanoseconds) : (time.seconds + 1, nanoseconds - 1_000_000_000)
     }
 
     /// The rotated files that are too many or too old, by full name.
