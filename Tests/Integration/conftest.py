@@ -42,6 +42,7 @@ def sinks():
     yield make
     for sink in made:
         sink.close()
+    assert not [fault for sink in made for fault in sink.unreadable], "a sink was sent something unreadable"
 
 
 @pytest.fixture

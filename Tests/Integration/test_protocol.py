@@ -253,8 +253,8 @@ def test_partial_success(martlet, sink, kind):
         assert partial.rejected_spans == 7 and "trace id" in partial.error_message
     sink.wait_for_spans(3)
     assert sorted(sink.ids) == sorted(good)
-    martlet.wait_for_metric("otelcol_receiver_accepted_spans", 3)
-    assert martlet.metric("otelcol_receiver_refused_spans") == 7
+    martlet.wait_for_metric("otelcol_receiver_accepted_spans_total", 3)
+    assert martlet.metric("otelcol_receiver_refused_spans_total") == 7
 
 
 def test_nothing_but_bad_spans(martlet, sink):

@@ -141,7 +141,7 @@ def test_the_sdk_tries_again_when_the_queue_is_full(launch, sink):
         tracer.start_span(f"span {number}").end()
     sink.wait_for_deliveries(1)
 
-    wait_for(lambda: martlet.metric("otelcol_receiver_refused_spans") >= 64, "a refusal")
+    wait_for(lambda: martlet.metric("otelcol_receiver_refused_spans_total") >= 64, "a refusal")
     sink.release()
     recording.finish()
     sink.wait_for_spans(64 * 3)

@@ -147,15 +147,11 @@ class Martlet:
 
 
 def parse_metrics(text):
-    """{name: [(labels, value)]} of the Prometheus text format. The parser adds _total to the names of counters, as
-    OpenMetrics has it; here they are as they were printed."""
+    """{name: [(labels, value)]} of the Prometheus text format."""
     samples = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            name = sample.name
-            if family.type == "counter" and f"\n{name}" not in text:
-                name = name.removesuffix("_total")
-            samples.setdefault(name, []).append((sample.labels, sample.value))
+            samples.setdefault(sample.name, []).append((sample.labels, sample.value))
     return samples
 
 

@@ -1,8 +1,8 @@
 """A destination for traces over OTLP/HTTP, in this process: keeps what it took, and misbehaves as told.
 
 A behaviour is a function that is called with each `Delivery` and returns a `Reply`. What a delivery holds counts as
-accepted when it is answered with a status of 2xx; when the connection is reset after the whole body was read, it is
-ambiguous: a real backend may have stored it.
+accepted when it is answered with a status of 2xx. It is in doubt when the sender may not have seen that answer (it was
+held back, or the connection was reset after the whole body was read): senders may send such a thing again.
 """
 import gzip
 import socket
@@ -21,6 +21,10 @@ from .ports import free_port
 from .waiting import wait_for
 
 
+# Seconds within which an answer may be on its way.
+LAST_MOMENT = 0.5
+
+
 @dataclass
 class Delivery:
     """A request that came in."""
@@ -32,6 +36,8 @@ class Delivery:
     number: int
     request: ExportTraceServiceRequest
     status: int = 0
+    # Whether the answer was held back until the end of `hold`.
+    held: bool = False
 
     @property
     def ids(self):
@@ -93,9 +99,10 @@ class Sink:
         self.reset_after_bytes = None
         self.deliveries = []
         self.accepted = []
-        self.ambiguous = []
+        self.doubtful = []
+        # What could not be read as OTLP.
+        self.unreadable = []
         self.released = threading.Event()
-        self.held = 0
         self._server = None
         self.start()
 
@@ -114,21 +121,23 @@ class Sink:
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self):
-        """Connections are reset, new ones refused."""
+        """Connections are reset, new ones refused. Answers of the last moment may not have been read."""
         if self._server:
             server, self._server = self._server, None
             server.shutdown()
             server.server_close()
             server.reset_connections()
+            with self.lock:
+                recent = time.monotonic() - LAST_MOMENT
+                self.doubtful += [delivery for delivery in self.deliveries if delivery.at > recent]
 
     def close(self):
         self.released.set()
         self.stop()
 
-    def hold(self, _):
+    def hold(self, delivery):
         """A behaviour: no answer until `release`."""
-        with self.lock:
-            self.held += 1
+        delivery.held = True
         self.released.wait(120)
         return Reply()
 
@@ -205,11 +214,15 @@ class SinkHandler(BaseHTTPRequestHandler):
         raw = self.read_body()
         if raw is None:
             return
-        body = self.decode(raw)
-        if self.headers["Content-Type"] == "application/json":
-            request = from_json(body, ExportTraceServiceRequest())
-        else:
-            request = ExportTraceServiceRequest.FromString(body)
+        try:
+            body = self.decode(raw)
+            if self.headers["Content-Type"] == "application/json":
+                request = from_json(body, ExportTraceServiceRequest())
+            else:
+                request = ExportTraceServiceRequest.FromString(body)
+        except Exception as failure:
+            self.sink.unreadable.append((failure, dict(self.headers), raw[:100]))
+            raise
         headers = {name.lower(): value for name, value in self.headers.items()}
         sink = self.sink
         with sink.lock:
@@ -219,7 +232,7 @@ class SinkHandler(BaseHTTPRequestHandler):
         reply = behaviour(delivery)
         if reply.reset:
             with sink.lock:
-                sink.ambiguous.append(delivery)
+                sink.doubtful.append(delivery)
             self.close_connection = True
             end_with_reset(self.connection)
             return
@@ -227,6 +240,8 @@ class SinkHandler(BaseHTTPRequestHandler):
             delivery.status = reply.status
             if 200 <= reply.status < 300:
                 sink.accepted.append(delivery)
+            if delivery.held:
+                sink.doubtful.append(delivery)
         self.send_response(reply.status)
         fields = {"Content-Type": "application/x-protobuf", **reply.headers}
         for name, value in fields.items():
