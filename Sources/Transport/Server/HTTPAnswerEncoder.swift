@@ -2,15 +2,24 @@ internal import NIOCore
 
 /// Writes answers as HTTP/1.1 bytes.
 enum HTTPAnswerEncoder {
+    /// - Parameters:
+    ///   - extra: fields after the answer's own.
+    ///   - closes: whether the connection ends after the answer.
+    ///   - saysKeepAlive: whether a client has to be told when it does not.
     static func encode(
-        _ answer: HTTPAnswer, extra: [(name: String, value: String)], closes: Bool, allocator: ByteBufferAllocator
+        _ answer: HTTPAnswer, extra: [(name: String, value: String)], closes: Bool, saysKeepAlive: Bool = false,
+        allocator: ByteBufferAllocator
     ) -> ByteBuffer {
         var buffer = allocator.buffer(capacity: 160 + answer.body.count)
         buffer.writeStaticString("HTTP/1.1 ")
         buffer.writeString(statusLine(answer.status))
         for (name, value) in answer.headers { write(name, value, to: &buffer) }
         for (name, value) in extra { write(name, value, to: &buffer) }
-        if closes { buffer.writeStaticString("Connection: close\r\n") }
+        if closes {
+            buffer.writeStaticString("Connection: close\r\n")
+        } else if saysKeepAlive {
+            buffer.writeStaticString("Connection: keep-alive\r\n")
+        }
         buffer.writeStaticString("Content-Length: ")
         buffer.writeString(String(answer.body.count))
         buffer.writeStaticString("\r\n\r\n")

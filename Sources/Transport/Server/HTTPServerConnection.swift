@@ -40,6 +40,8 @@ final class HTTPServerConnection: ChannelDuplexHandler {
     private var lease: MemoryLease?
     private var discarded = 0
     private var keepsAlive = true
+    /// Whether the present request is HTTP/1.0, whose connections end unless the answer says otherwise.
+    private var isHTTP10 = false
     private var postponed: [HTTPServerRequestPart] = []
     private var readIsPostponed = false
     private var client: String?
@@ -130,6 +132,7 @@ final class HTTPServerConnection: ChannelDuplexHandler {
     private func begin(_ head: HTTPRequestHead) {
         requestNumber &+= 1
         keepsAlive = head.isKeepAlive && settings.keepAlive && !registry.isDraining
+        isHTTP10 = head.version == .http1_0
         if settings.readTimeout > .zero { expect(settings.readTimeout) } else { deadline = nil }
         let (path, query) = Self.split(head.uri)
         let request = HTTPHead(
@@ -229,7 +232,8 @@ final class HTTPServerConnection: ChannelDuplexHandler {
         let closes = answer.closes || !keepsAlive || registry.isDraining
         keepsAlive = !closes
         let buffer = HTTPAnswerEncoder.encode(
-            answer, extra: settings.responseHeaders, closes: closes, allocator: context.channel.allocator)
+            answer, extra: settings.responseHeaders, closes: closes, saysKeepAlive: isHTTP10,
+            allocator: context.channel.allocator)
         if closes {
             state = .closing
             deadline = .now() + .seconds(10)
