@@ -116,15 +116,13 @@ def test_connection_close_is_honoured(port):
 
 
 def test_http_1_0(port):
-    with Connection(port) as connection:
-        connection.send(post_bytes(b"", version="HTTP/1.0"))
-        assert connection.read_answer().status == 200
-        assert connection.is_ended()
-    with Connection(port) as connection:
-        for _ in range(2):
-            connection.send(post_bytes(b"", version="HTTP/1.0", headers={"Connection": "keep-alive"}))
+    """Each request is answered and ends its connection, also one that asks to keep it."""
+    for headers in ({}, {"Connection": "keep-alive"}):
+        with Connection(port) as connection:
+            connection.send(post_bytes(b"", version="HTTP/1.0", headers=headers))
             answer = connection.read_answer()
-            assert answer.status == 200 and answer.headers["connection"].lower() == "keep-alive"
+            assert answer.status == 200 and answer.headers["connection"].lower() == "close"
+            assert connection.is_ended()
 
 
 def test_the_answer_to_half_a_connection(port):

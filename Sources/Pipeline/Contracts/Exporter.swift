@@ -18,7 +18,9 @@ package struct BatchSlice: Sendable {
     package var itemCount: Int { isWholeBatch ? batch.itemCount : items.count }
 
     /// Bytes of the items on the wire.
-    package var byteCount: Int { isWholeBatch && batch.isPristine ? batch.bytes.count : batch.encodedSize(ofItems: items) }
+    package var byteCount: Int {
+        isWholeBatch && batch.isPristine ? batch.bytes.count : batch.encodedSize(ofItems: items)
+    }
 }
 
 /// What an exporter is asked to deliver in one go.

@@ -2,12 +2,9 @@ internal import NIOCore
 
 /// Writes answers as HTTP/1.1 bytes.
 enum HTTPAnswerEncoder {
-    /// - Parameters:
-    ///   - extra: fields after the answer's own.
-    ///   - closes: whether the connection ends after the answer.
-    ///   - saysKeepAlive: whether a client has to be told when it does not.
+    /// - Parameter omitsBody: the answer is to a HEAD request; the length is still that of the body.
     static func encode(
-        _ answer: HTTPAnswer, extra: [(name: String, value: String)], closes: Bool, saysKeepAlive: Bool = false,
+        _ answer: HTTPAnswer, extra: [(name: String, value: String)], closes: Bool, omitsBody: Bool = false,
         allocator: ByteBufferAllocator
     ) -> ByteBuffer {
         var buffer = allocator.buffer(capacity: 160 + answer.body.count)
@@ -15,15 +12,15 @@ enum HTTPAnswerEncoder {
         buffer.writeString(statusLine(answer.status))
         for (name, value) in answer.headers { write(name, value, to: &buffer) }
         for (name, value) in extra { write(name, value, to: &buffer) }
-        if closes {
-            buffer.writeStaticString("Connection: close\r\n")
-        } else if saysKeepAlive {
-            buffer.writeStaticString("Connection: keep-alive\r\n")
+        if closes { buffer.writeStaticString("Connection: close\r\n") }
+        // RFC 9110, 8.6: an answer 204 has neither body nor length.
+        if answer.status != 204 {
+            buffer.writeStaticString("Content-Length: ")
+            buffer.writeString(String(answer.body.count))
+            buffer.writeStaticString("\r\n")
         }
-        buffer.writeStaticString("Content-Length: ")
-        buffer.writeString(String(answer.body.count))
-        buffer.writeStaticString("\r\n\r\n")
-        buffer.writeBytes(answer.body)
+        buffer.writeStaticString("\r\n")
+        if !omitsBody, answer.status != 204 { buffer.writeBytes(answer.body) }
         return buffer
     }
 

@@ -42,10 +42,8 @@ package final class HTTPServer: Sendable {
                             RefusingHandler(answer: service.badRequest(status: 503, message: "too many connections")))
                         return
                     }
-                    let pipeline = channel.pipeline.syncOperations
-                    try pipeline.addHandler(
-                        ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes)))
-                    try pipeline.addHandler(
+                    try Self.configure(
+                        channel.pipeline.syncOperations,
                         HTTPServerConnection(service: service, settings: settings, registry: registry))
                 }
             }
@@ -56,6 +54,23 @@ package final class HTTPServer: Sendable {
         } catch {
             throw HTTPServerBindError(host: settings.host, port: settings.port, cause: "\(error)")
         }
+    }
+
+    /// Most bytes of one field of a head, or of its URI: 64 KiB.
+    private static let headerFieldLimit = 64 << 10
+    /// Most bytes of all fields of a head: 128 KiB. No lease counts them.
+    private static let headerListLimit = 128 << 10
+
+    /// Adds the handlers of one connection. On its event loop.
+    static func configure(
+        _ pipeline: ChannelPipeline.SynchronousOperations, _ connection: HTTPServerConnection
+    ) throws {
+        var limits = NIOHTTPDecoderLimitConfiguration()
+        limits.maxHeaderFieldSize = headerFieldLimit
+        limits.maxHeaderListSize = headerListLimit
+        let decoder = HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes, limitConfiguration: limits)
+        try pipeline.addHandler(ByteToMessageHandler(decoder))
+        try pipeline.addHandler(connection)
     }
 
     /// Stops accepting and ends idle connections. Busy ones end after their answer. Returns at once; does nothing

@@ -11,7 +11,8 @@ extension HTTPServerSettings {
             section.error("transport", "must be \"tcp\"")
         }
         maximumConnections = section.integer("max_connections", in: 1...1_000_000) ?? maximumConnections
-        readHeaderTimeout = section.duration("read_header_timeout", in: .milliseconds(1) ... .seconds(86_400)) ?? readHeaderTimeout
+        readHeaderTimeout =
+            section.duration("read_header_timeout", in: .milliseconds(1) ... .seconds(86_400)) ?? readHeaderTimeout
         readTimeout = section.duration("read_timeout", in: .zero ... .seconds(86_400)) ?? readTimeout
         idleTimeout = section.duration("idle_timeout", in: .milliseconds(1) ... .seconds(86_400)) ?? idleTimeout
         keepAlive = section.bool("keep_alives_enabled") ?? keepAlive

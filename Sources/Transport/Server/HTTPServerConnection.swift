@@ -40,8 +40,8 @@ final class HTTPServerConnection: ChannelDuplexHandler {
     private var lease: MemoryLease?
     private var discarded = 0
     private var keepsAlive = true
-    /// Whether the present request is HTTP/1.0, whose connections end unless the answer says otherwise.
-    private var isHTTP10 = false
+    /// The request is a HEAD, whose answer has no body.
+    private var omitsBody = false
     private var postponed: [HTTPServerRequestPart] = []
     private var readIsPostponed = false
     private var client: String?
@@ -62,6 +62,8 @@ final class HTTPServerConnection: ChannelDuplexHandler {
         expect(settings.readHeaderTimeout)
         registry.add(self)
         context.fireChannelActive()
+        // Accepted while the server began to end: nobody would close it before its time-out.
+        if registry.isDraining { close() }
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -83,11 +85,14 @@ final class HTTPServerConnection: ChannelDuplexHandler {
         case .waiting, .closing:
             // The answer to the request before still goes out, then the connection ends.
             keepsAlive = false
-        case .idle, .reading, .discarding:
+        case .discarding:
+            // That request has its answer.
+            close()
+        case .idle, .reading:
             let tooLong = (error as? HTTPParserError) == .headerOverflow
             requestNumber &+= 1
-            keepsAlive = false
-            write(service.badRequest(status: tooLong ? 431 : 400, message: "malformed HTTP request"))
+            if case .idle = state { omitsBody = false }
+            refuse(service.badRequest(status: tooLong ? 431 : 400, message: "malformed HTTP request"))
         }
     }
 
@@ -131,24 +136,24 @@ final class HTTPServerConnection: ChannelDuplexHandler {
 
     private func begin(_ head: HTTPRequestHead) {
         requestNumber &+= 1
-        keepsAlive = head.isKeepAlive && settings.keepAlive && !registry.isDraining
-        isHTTP10 = head.version == .http1_0
+        omitsBody = head.method == .HEAD
+        keepsAlive = settings.keepAlive && !registry.isDraining && Self.allowsAnotherRequest(head)
         if settings.readTimeout > .zero { expect(settings.readTimeout) } else { deadline = nil }
         let (path, query) = Self.split(head.uri)
         let request = HTTPHead(
             method: head.method.rawValue, path: path, query: query,
             headers: HTTPHeaderFields(head.headers.map { (name: $0.name, value: $0.value) }), client: client)
         let length = Self.bodyLength(head.headers)
+        let expectsContinue = request.headers["expect"].map { equalIgnoringCase($0, "100-continue") } ?? false
         switch service.admit(request, length: length) {
         case .answer(let answer):
             discarded = 0
-            // An unwanted body that is small is read past; a large one is not worth the bytes.
-            if length.map({ $0 > Self.discardLimit }) ?? true { keepsAlive = false }
+            keepsAlive = keepsAlive && Self.canReadPast(length, expectsContinue)
             state = .discarding
             write(answer)
         case .body(let limit, let lease):
             if let length, length > limit {
-                keepsAlive = keepsAlive && length <= Self.discardLimit
+                keepsAlive = keepsAlive && Self.canReadPast(length, expectsContinue)
                 discarded = 0
                 state = .discarding
                 write(service.bodyTooLarge(request, limit: limit))
@@ -158,27 +163,24 @@ final class HTTPServerConnection: ChannelDuplexHandler {
             self.lease = lease
             body = WireWriter(capacity: length ?? 0, limit: limit)
             state = .reading(request)
-            if let expectation = request.headers["expect"], equalIgnoringCase(expectation, "100-continue") {
-                writeContinue()
-            }
+            if expectsContinue { writeContinue() }
         }
     }
 
     private func collect(_ chunk: ByteBuffer, _ head: HTTPHead) {
         chunk.withUnsafeReadableBytes { body.append($0) }
         if body.overflowed {
-            giveUpBody(service.bodyTooLarge(head, limit: bodyLimit))
+            refuse(service.bodyTooLarge(head, limit: bodyLimit))
         } else if let lease, body.count > lease.bytes, !lease.resize(to: min(bodyLimit, body.count * 2)) {
-            giveUpBody(service.outOfMemory(head))
+            refuse(service.outOfMemory(head))
         }
     }
 
-    private func giveUpBody(_ answer: HTTPAnswer) {
+    /// Ends a request whose body did not come whole, and the connection with it.
+    private func refuse(_ answer: HTTPAnswer) {
         body = WireWriter()
         lease = nil
-        discarded = 0
         keepsAlive = false
-        state = .discarding
         write(answer)
     }
 
@@ -232,7 +234,7 @@ final class HTTPServerConnection: ChannelDuplexHandler {
         let closes = answer.closes || !keepsAlive || registry.isDraining
         keepsAlive = !closes
         let buffer = HTTPAnswerEncoder.encode(
-            answer, extra: settings.responseHeaders, closes: closes, saysKeepAlive: isHTTP10,
+            answer, extra: settings.responseHeaders, closes: closes, omitsBody: omitsBody,
             allocator: context.channel.allocator)
         if closes {
             state = .closing
@@ -273,10 +275,7 @@ final class HTTPServerConnection: ChannelDuplexHandler {
         switch state {
         case .reading:
             requestNumber &+= 1
-            keepsAlive = false
-            body = WireWriter()
-            lease = nil
-            write(service.badRequest(status: 408, message: "the request body came too slowly"))
+            refuse(service.badRequest(status: 408, message: "the request body came too slowly"))
         case .idle, .discarding, .closing:
             close()
         case .waiting:
@@ -295,6 +294,20 @@ final class HTTPServerConnection: ChannelDuplexHandler {
     private static func split(_ uri: String) -> (path: String, query: String) {
         guard let mark = uri.utf8.firstIndex(of: UInt8(ascii: "?")) else { return (uri, "") }
         return (String(uri[..<mark]), String(uri[uri.index(after: mark)...]))
+    }
+
+    /// HTTP/1.0 connections end, which every such client understands; and the parser reads nothing behind an offer to
+    /// upgrade, which is never taken.
+    private static func allowsAnotherRequest(_ head: HTTPRequestHead) -> Bool {
+        head.isKeepAlive && head.version == .http1_1 && head.method != .CONNECT
+            && !head.headers.contains(name: "upgrade")
+    }
+
+    /// Whether the connection stays usable behind an unwanted body: a small one is read past, a large one is not worth
+    /// the bytes. A client that was to wait for 100 Continue may leave the body out: the next bytes mean nothing then.
+    private static func canReadPast(_ length: Int?, _ expectsContinue: Bool) -> Bool {
+        guard let length, !(expectsContinue && length > 0) else { return false }
+        return length <= discardLimit
     }
 
     /// Announced size of the body; nil when chunked, 0 without one.
