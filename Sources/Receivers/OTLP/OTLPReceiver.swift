@@ -12,7 +12,7 @@ package struct OTLPReceiverFactory: ReceiverFactory {
     package init() {}
 
     package var descriptor: ComponentDescriptor {
-        ComponentDescriptor(type: "otlp", signals: [.traces: .beta])
+        ComponentDescriptor(type: "otlp", signals: [.traces: .beta, .metrics: .alpha, .logs: .alpha])
     }
 
     package func settings(from section: ConfigSection) -> OTLPReceiverSettings { OTLPReceiverSettings(from: section) }
