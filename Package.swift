@@ -78,7 +78,8 @@ let package = Package(
             dependencies: [
                 "OTLP", "Compression", "Config", "Telemetry", "Pipeline", "Transport", "Delivery",
                 .product(name: "Logging", package: "swift-log"),
-            ], exclude: ["Debug/README.md", "File/README.md", "Nop/README.md", "OTLPHTTP/README.md"], swiftSettings: strict),
+            ], exclude: ["Debug/README.md", "File/README.md", "Nop/README.md", "OTLPHTTP/README.md"],
+            swiftSettings: strict),
         .target(name: "Connectors", dependencies: ["OTLP", "Config", "Pipeline"], swiftSettings: strict),
         .target(
             name: "Extensions",

@@ -55,7 +55,8 @@ import Testing
     }
 
     @Test func connectionsOverTheLimitAreToldToComeBack() async throws {
-        try await serving(ScriptedService(), { $0.maximumConnections = 1 }) { server, port in
+        let oneConnection: (inout HTTPServerSettings) -> Void = { $0.maximumConnections = 1 }
+        try await serving(ScriptedService(), oneConnection) { server, port in
             let first = try LoopbackSocket(port: port)
             try first.send(httpPost("1"))
             #expect(try first.reply()?.status == 200)
@@ -87,9 +88,9 @@ import Testing
     }
 
     @Test func largeBodiesComeWhole() async throws {
-        let service = ScriptedService(answer: { _, body in .text(200, "\(body.count) \(body.last ?? 0)") }) { _, _ in
-            .body(limit: 8 << 20, lease: nil)
-        }
+        let service = ScriptedService(
+            answer: { _, body in .text(200, "\(body.count) \(body.last ?? 0)") },
+            admission: { _, _ in .body(limit: 8 << 20, lease: nil) })
         try await serving(service) { _, port in
             let socket = try LoopbackSocket(port: port)
             let body = [UInt8](repeating: 7, count: 5 << 20)

@@ -109,7 +109,8 @@ package struct OTLPHTTPService: HTTPService {
             batch = try decode(wire, route.signal)
         } catch {
             route.metrics.requestsFailed.add()
-            responder.send(decorate(format.failure(error.status, error.code, error.message, retryAfter: error.retryAfter), head))
+            responder.send(
+                decorate(format.failure(error.status, error.code, error.message, retryAfter: error.retryAfter), head))
             return
         }
         deliver(batch, from: head, to: route, format, responder)
