@@ -31,6 +31,9 @@ package final class MemoryBudget: Sendable {
     /// Bytes that may never be passed.
     package var hardLimit: Int { bounds.withLock { $0.hard } }
 
+    /// Bytes that can still be taken.
+    package var room: Int { max(0, hardLimit - heldBytes) }
+
     /// Takes `bytes` for a new request; nil when that passes the soft limit, or when the budget is above it already.
     package func lease(_ bytes: Int) -> MemoryLease? {
         let bounds = self.bounds.withLock { $0 }
