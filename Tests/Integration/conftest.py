@@ -1,7 +1,5 @@
 """Fixtures of the integration tests. The binary is $MARTLET_BIN, else the release build of this repository."""
-import functools
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,18 +15,6 @@ def binary():
     path = Path(os.environ.get("MARTLET_BIN", ROOT / ".build/release/martlet"))
     assert path.is_file(), f"{path} is not there: run `make build`, or set MARTLET_BIN"
     return path.resolve()
-
-
-@functools.cache
-def component_names(path):
-    text = subprocess.run([path, "components"], capture_output=True, text=True, timeout=30, check=True).stdout
-    kind, names = "", set()
-    for line in text.splitlines():
-        if not line.startswith(" "):
-            kind = line.rstrip(":")
-        elif line.startswith("  - name: "):
-            names.add((kind, line.split(": ")[1]))
-    return names
 
 
 @pytest.fixture

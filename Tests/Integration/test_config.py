@@ -6,7 +6,9 @@ import subprocess
 import pytest
 import yaml
 
+from support import wire
 from support.otlp import traces
+from support.ports import free_port
 from support.process import configuration, to_sink
 
 GOOD = """\
@@ -179,13 +181,11 @@ def test_a_configuration_in_the_environment(launch, sink):
 
 
 def test_other_paths_and_two_receivers(launch, sink):
-    from support.ports import free_port
     config = configuration({"otlp_http": to_sink(sink)}, http={"traces_url_path": "/own/traces"})
     other = free_port()
     config["receivers"]["otlp/2"] = {"protocols": {"http": {"endpoint": f"127.0.0.1:{other}"}}}
     config["service"]["pipelines"]["traces"]["receivers"].append("otlp/2")
     martlet = launch(config)
-    from support import wire
     assert martlet.post(traces(1), path="/own/traces").status == 200
     assert martlet.post(traces(1)).status == 404
     assert wire.post(other, traces(1)).status == 200

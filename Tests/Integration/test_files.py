@@ -2,6 +2,7 @@
 import json
 import re
 import struct
+import threading
 
 import pytest
 import zstandard
@@ -163,7 +164,6 @@ def test_groups(started):
 
 def test_many_writers_write_whole_lines(started):
     """Requests of many connections at once are lines, none torn."""
-    import threading
     martlet, path = started()
     sent = []
 

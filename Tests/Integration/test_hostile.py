@@ -1,6 +1,7 @@
 """Hostile bodies: the right answer, bounded memory, and no harm to other clients."""
 import threading
 import time
+from random import Random
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
@@ -101,8 +102,7 @@ def test_hostile_json(attacked, name):
 
 def test_random_bytes(attacked):
     """Nothing but 200 and 400, and no memory kept."""
-    import random
-    random = random.Random(20_261_121)
+    random = Random(20_261_121)
     good = traces(5, padding=30).SerializeToString()
     with Connection(attacked.port) as connection:
         for number in range(1500):

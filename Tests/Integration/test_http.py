@@ -1,11 +1,14 @@
 """HTTP/1.1 itself: framing, connections, pipelining, malformed input."""
+import socket
 import subprocess
 import time
 
 import pytest
+import requests
 
 from support import wire
 from support.otlp import flat, rpc_status, traces
+from support.process import configuration, to_sink
 from support.wire import JSON, PROTOBUF, Connection, ask, chunked, head, post_bytes
 
 
@@ -84,7 +87,6 @@ def test_pipelined_requests_are_answered_in_order(martlet, sink):
 
 def test_a_pipeline_waits_for_the_answer_before(launch, sink):
     """While a request waits for its receipt the next one on its connection is not taken."""
-    from support.process import configuration, to_sink
     sink.behaviour = sink.hold
     martlet = launch(configuration({"otlp_http": to_sink(sink, queue={"wait_for_result": True})}))
     sent = [traces(1), traces(1)]
@@ -127,7 +129,6 @@ def test_http_1_0(port):
 
 def test_the_answer_to_half_a_connection(port):
     """A client that ends its side after the request still gets its answer."""
-    import socket
     with Connection(port) as connection:
         connection.send(post_bytes(traces(1).SerializeToString()))
         connection.socket.shutdown(socket.SHUT_WR)
@@ -135,7 +136,6 @@ def test_the_answer_to_half_a_connection(port):
 
 
 def test_keep_alive_can_be_turned_off(launch):
-    from support.process import configuration
     martlet = launch(configuration({"nop": None}, http={
         "keep_alives_enabled": False, "response_headers": {"X-Served-By": "martlet"}}))
     with Connection(martlet.port) as connection:
@@ -215,3 +215,31 @@ def test_clients_that_leave(shared_martlet):
         with Connection(shared_martlet.port) as connection:
             connection.send(data[:length])
     assert shared_martlet.post(b"").status == 200
+
+
+def test_a_client_that_does_not_read_its_answers_is_not_read_either(launch):
+    """Pipelined requests whose answers pile up take no memory without bound."""
+    martlet = launch(configuration({"nop": None}))
+    before = martlet.rss()
+    many = head("GET", "/nowhere") * 5000
+    with Connection(martlet.port, timeout=1) as connection:
+        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        with pytest.raises(TimeoutError):
+            for _ in range(400):
+                connection.send(many)
+        assert martlet.peak_rss() < before + (40 << 20)
+        assert martlet.post(b"").status == 200
+        # Reading makes it go on.
+        connection.socket.settimeout(10)
+        for _ in range(20_000):
+            assert connection.read_answer().status == 404
+
+
+@pytest.mark.parametrize("size", [2 << 20, 30 << 20])
+@pytest.mark.parametrize("in_chunks", [False, True], ids=["length", "chunked"])
+def test_a_client_library_sees_why_its_large_body_is_refused(port, size, in_chunks):
+    """The answer is not lost with a connection that is closed while the client still sends."""
+    body = (b"\x0a" * (1 << 20) for _ in range(size >> 20)) if in_chunks else b"\x0a" * size
+    answer = requests.post(f"http://127.0.0.1:{port}/v1/traces", data=body, headers={"Content-Type": PROTOBUF},
+                           timeout=20)
+    assert answer.status_code == 413

@@ -1,4 +1,5 @@
 """OTLP JSON: in by curl, out by the exporter, against the published protobuf package."""
+import gzip
 import json
 import math
 import subprocess
@@ -114,7 +115,6 @@ def test_lenient_json_by_curl(martlet, sink, tmp_path, kind):
 
 def test_indented_utf8_json_by_curl_in_gzip_and_chunks(martlet, sink, tmp_path):
     written, meant = lenient_request()
-    import gzip
     text = gzip.compress(json.dumps(written, indent=4, ensure_ascii=True).encode())
     outcome = curl(martlet, text, tmp_path, "-H", "Content-Encoding: gzip", "-H", "Transfer-Encoding: chunked")
     assert outcome == (200, "application/json", "{}")

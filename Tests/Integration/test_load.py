@@ -1,4 +1,5 @@
 """Many connections, slow clients, little memory."""
+import gzip
 import os
 import threading
 import time
@@ -6,10 +7,11 @@ import time
 import pytest
 
 from support import wire
-from support.otlp import flat, ids_of, rpc_status, traces
+from support.otlp import flat, ids_of, new_span_id, new_trace_id, rpc_status, to_json, traces
 from support.process import configuration, to_sink
+from support.sink import slow
 from support.waiting import wait_for
-from support.wire import PROTOBUF, Connection, head, post_bytes
+from support.wire import JSON, PROTOBUF, Connection, head, post_bytes
 
 MIB = 1 << 20
 # Resident bytes of a process that holds no data: measured 23 MiB after some traffic.
@@ -38,8 +40,10 @@ def test_the_limit_of_connections(launch):
     for connection in kept:
         connection.send(post_bytes(b""))
         assert connection.read_answer().status == 200
-    for _ in range(3):
+    for number in range(6):
         with Connection(martlet.port) as refused:
+            if number % 2:
+                refused.send(post_bytes(traces(1, padding=50_000).SerializeToString()))
             answer = refused.read_answer()
             assert answer.status == 503 and int(answer.headers["retry-after"]) >= 1
             assert refused.is_ended()
@@ -68,7 +72,7 @@ TIMEOUTS = {"read_header_timeout": "1s", "read_timeout": "1s", "idle_timeout": "
 @pytest.mark.parametrize("kind", SLOW)
 def test_slow_clients_are_cut_while_others_are_served(launch, kind):
     martlet = launch(configuration({"nop": None}, http=TIMEOUTS))
-    slow = [Connection(martlet.port) for _ in range(50)]
+    clients = [Connection(martlet.port) for _ in range(50)]
     begun = time.monotonic()
     open_ends = set(range(50))
     position = {number: 0 for number in open_ends}
@@ -77,7 +81,7 @@ def test_slow_clients_are_cut_while_others_are_served(launch, kind):
         assert time.monotonic() - begun < 8, f"{len(open_ends)} slow clients are still connected"
         for number in list(open_ends):
             try:
-                connection = slow[number]
+                connection = clients[number]
                 # A few bytes at a time, as slow as a test can be.
                 data = SLOW[kind][position[number]:position[number] + 10]
                 if data:
@@ -98,7 +102,7 @@ def test_slow_clients_are_cut_while_others_are_served(launch, kind):
     assert all(answer is None or answer.status == 408 for answer in answers)
     if kind in ("a body", "chunks"):
         assert any(answer and answer.status == 408 for answer in answers)
-    for connection in slow:
+    for connection in clients:
         connection.close()
 
 
@@ -151,7 +155,7 @@ def test_little_memory_and_a_dead_destination(launch, sink, extension):
         request = body if number == 0 else renumbered(body)
         answer = martlet.post(request)
         if answer.status == 200:
-            taken.append(flat_copy(request))
+            taken.append(ids_of(request))
         else:
             assert answer.status == 503 and int(answer.headers["retry-after"]) >= 1
             assert rpc_status(answer).code == 14 and "memory" in rpc_status(answer).message
@@ -180,15 +184,10 @@ def check_early_refusal(martlet):
 
 def renumbered(request):
     """The same spans under new ids."""
-    from support.otlp import new_span_id, new_trace_id
     trace_id = new_trace_id()
     for span in request.resource_spans[0].scope_spans[0].spans:
         span.trace_id, span.span_id = trace_id, new_span_id()
     return request
-
-
-def flat_copy(request):
-    return ids_of(request)
 
 
 def test_announced_bodies_count_before_they_come(launch, sink):
@@ -222,9 +221,38 @@ def test_inflated_bytes_count(launch, sink):
     assert martlet.peak_rss() < 16 * MIB + BASE_RSS, f"{martlet.peak_rss() / MIB:.0f} MiB"
 
 
+def test_a_bomb_does_not_pass_the_limit_while_it_is_inflated(launch, sink):
+    """What does not fit is not inflated first and refused then."""
+    martlet = launch(limited(sink))
+    bomb = gzip.compress(b"\x0a" * (60 * MIB))
+    before = martlet.rss()
+    for _ in range(3):
+        assert martlet.post(bomb, headers={"Content-Encoding": "gzip"}).status in (413, 503)
+    assert martlet.peak_rss() < before + 24 * MIB, f"{martlet.peak_rss() / MIB:.0f} MiB"
+    assert martlet.post(traces(1)).status == 200
+
+
+@pytest.mark.parametrize("kind", [PROTOBUF, JSON])
+def test_small_spans_count_with_their_records(launch, sink, kind):
+    """Thousands of tiny spans, in memory several times their size on the wire, are counted as what they take."""
+    sink.stop()
+    martlet = launch(limited(sink))
+    before = martlet.rss()
+    statuses = []
+    while 503 not in statuses:
+        request = traces(5000)
+        for span in request.resource_spans[0].scope_spans[0].spans:
+            span.ClearField("name")
+        body = to_json(request).encode() if kind == JSON else request.SerializeToString()
+        statuses.append(martlet.post(body, kind=kind).status)
+        assert len(statuses) < 200
+    held, queued = martlet.metric("martlet_memory_held_bytes"), martlet.metric("martlet_exporter_queue_bytes")
+    assert abs(held - queued) < 1 * MIB, f"{held / MIB:.1f} MiB counted, {queued / MIB:.1f} MiB held"
+    assert martlet.rss() < before + 24 * MIB, f"{(martlet.rss() - before) / MIB:.0f} MiB more"
+
+
 def test_parallel_load_in_little_memory(launch, sink):
     """Eight clients send as fast as they can to a slow destination: refusals, but no loss and no growth."""
-    from support.sink import slow
     sink.behaviour = slow(0.02)
     martlet = launch(limited(sink, timeout="30s"))
     acknowledged, lock = [], threading.Lock()

@@ -31,6 +31,9 @@ package final class MemoryBudget: Sendable {
     /// Bytes that may never be passed.
     package var hardLimit: Int { bounds.withLock { $0.hard } }
 
+    /// Bytes that can still be taken.
+    package var room: Int { max(0, hardLimit - heldBytes) }
+
     /// Takes `bytes` (from 0) for a new request; nil when the budget is above the soft limit already, when the request
     /// alone passes it, or when the hard limit would be passed.
     package func lease(_ bytes: Int) -> MemoryLease? {

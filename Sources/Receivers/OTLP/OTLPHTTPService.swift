@@ -107,10 +107,11 @@ package struct OTLPHTTPService: HTTPService {
             let inflated = try inflate(body, encoding: head.headers["content-encoding"])
             let wire = try format.wireBytes(of: inflated, signal: route.signal, limit: settings.maximumBodySize)
             batch = try decode(wire, route.signal)
+            try account(for: batch, in: wire.accounting as? MemoryLease)
         } catch {
-            route.metrics.requestsFailed.add()
-            responder.send(
-                decorate(format.failure(error.status, error.code, error.message, retryAfter: error.retryAfter), head))
+            error.retryAfter == nil ? route.metrics.requestsFailed.add() : route.metrics.requestsRefused.add()
+            let answer = format.failure(error.status, error.code, error.message, retryAfter: error.retryAfter)
+            responder.send(decorate(answer, head))
             return
         }
         deliver(batch, from: head, to: route, format, responder)
@@ -160,21 +161,32 @@ package struct OTLPHTTPService: HTTPService {
 
     private func inflate(_ body: WireBytes, encoding: String?) throws(OTLPRequestError) -> WireBytes {
         guard let encoding else { return body }
-        let inflated: WireBytes
         let lease = body.accounting as? MemoryLease
+        // Inflated bytes are bounded before they exist: by the limit of a body, and by what memory is left.
+        let room = lease.map { $0.bytes + budget.room } ?? settings.maximumBodySize
+        let limit = min(settings.maximumBodySize, room)
+        let inflated: WireBytes
         do throws(CompressionError) {
             let encoding = try ContentEncoding(token: encoding)
             guard encoding != .identity, body.count > 0 else { return body }
-            let storage = try decompressors.decompress(body.buffer, encoding, limit: settings.maximumBodySize).release()
+            let storage = try decompressors.decompress(body.buffer, encoding, limit: limit).release()
             inflated = WireBytes(adopting: storage.base, count: storage.count, accounting: lease)
         } catch {
+            if case .tooLarge = error, limit < settings.maximumBodySize { throw memoryLimitReached }
             throw OTLPRequestError(error, limit: settings.maximumBodySize)
         }
-        if let lease, !lease.resize(to: inflated.count) {
-            throw OTLPRequestError(
-                status: 503, code: .unavailable, message: "memory limit reached, try again later",
-                retryAfter: budget.retryAfter)
-        }
+        if let lease, !lease.resize(to: inflated.count) { throw memoryLimitReached }
         return inflated
+    }
+
+    /// Counts what the batch holds from now on, instead of what its body took on the wire.
+    private func account(for batch: TelemetryBatch, in lease: MemoryLease?) throws(OTLPRequestError) {
+        if let lease, !lease.resize(to: batch.heldBytes) { throw memoryLimitReached }
+    }
+
+    private var memoryLimitReached: OTLPRequestError {
+        OTLPRequestError(
+            status: 503, code: .unavailable, message: "memory limit reached, try again later",
+            retryAfter: budget.retryAfter)
     }
 }

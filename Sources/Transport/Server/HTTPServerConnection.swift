@@ -97,12 +97,25 @@ final class HTTPServerConnection: ChannelDuplexHandler {
     }
 
     func read(context: ChannelHandlerContext) {
-        if case .waiting = state {
-            // Back-pressure: nothing more is read from this client until its request is settled.
-            readIsPostponed = true
-        } else {
-            context.read()
-        }
+        if mayRead(context) { context.read() } else { readIsPostponed = true }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        readIfPostponed(context)
+        context.fireChannelWritabilityChanged()
+    }
+
+    /// Back-pressure: nothing more is read from a client whose request is not settled yet, or who does not read the
+    /// answers that it has.
+    private func mayRead(_ context: ChannelHandlerContext) -> Bool {
+        if case .waiting = state { return false }
+        return context.channel.isWritable
+    }
+
+    private func readIfPostponed(_ context: ChannelHandlerContext) {
+        guard readIsPostponed, mayRead(context) else { return }
+        readIsPostponed = false
+        context.read()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -220,11 +233,7 @@ final class HTTPServerConnection: ChannelDuplexHandler {
             }
             handle(part)
         }
-        if readIsPostponed, case .waiting = state { return }
-        if readIsPostponed {
-            readIsPostponed = false
-            context.read()
-        }
+        readIfPostponed(context)
     }
 
     // MARK: Output
