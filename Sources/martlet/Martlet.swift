@@ -11,12 +11,23 @@ struct Martlet: ParsableCommand {
         subcommands: [
             RunCommand.self, ValidateCommand.self, ComponentsCommand.self, HealthCommand.self, VersionCommand.self,
         ])
+
+    static func main() {
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch {
+            guard exitCode(for: error) == .validationFailure else { exit(withError: error) }
+            writeError(fullMessage(for: error))
+            exit(withError: Exit.invalidConfiguration)
+        }
+    }
 }
 
-/// Exit codes, beside 0 for success and ArgumentParser's own for a wrong command line.
+/// Exit codes, beside 0 for success.
 enum Exit {
     /// A failure at run time.
     static let failure = ExitCode(1)
-    /// A configuration that cannot run.
+    /// A configuration, or a command line, that cannot run.
     static let invalidConfiguration = ExitCode(2)
 }
