@@ -161,6 +161,13 @@ let package = Package(
             name: "TelemetryTests",
             dependencies: ["Telemetry", "TestSupport", .product(name: "Logging", package: "swift-log")],
             swiftSettings: strict),
+        .testTarget(
+            name: "ReceiversTests",
+            dependencies: [
+                "Receivers", "Transport", "Pipeline", "OTLP", "Compression", "Config", "Telemetry", "TestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+            ], swiftSettings: strict),
         .testTarget(name: "HouseRulesTests", swiftSettings: strict),
     ]
 )

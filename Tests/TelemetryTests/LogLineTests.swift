@@ -35,7 +35,7 @@ import Testing
     @Test func controlCharactersCannotForgeLines() {
         let evil = "a\nb\r\nc\u{0}\u{1b}[31m\td\u{7f}\u{85}\u{2028}"
         for encoding in [LogEncoding.console, .json] {
-            let text = line(encoding, evil, ["key\n": .string(evil)], label: "exporter/\nx")
+            let text = line(encoding, "m", ["key\n": .string(evil)], label: "exporter/\nx")
             #expect(text.unicodeScalars.filter { $0 == "\n" }.count == 1)
             #expect(text.unicodeScalars.last == "\n")
             let forbidden = text.unicodeScalars.dropLast().filter {
@@ -43,8 +43,11 @@ import Testing
             }
             #expect(forbidden.isEmpty)
         }
-        let json = line(.json, evil)
-        #expect(json.contains(#""msg":"a\nb\r\nc\u0000\u001b[31m\td\u007f\u0085"#))
+        #expect(line(.json, evil).contains(#""msg":"a\nb\r\nc\u0000\u001b[31m\td\u007f\u0085"#))
+    }
+
+    @Test func messagesOfSeveralLinesStayReadable() {
+        #expect(line(.console, "one\n\ttwo\r\u{1b}[1m").hasSuffix("\tone\n\ttwo\\r\\u001b[1m\n"))
     }
 
     @Test func fieldsOfTheCallGoBeforeTheLoggers() {

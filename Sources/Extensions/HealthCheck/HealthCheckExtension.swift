@@ -59,13 +59,12 @@ struct HealthCheckService: HTTPService {
     }
 
     func respond(to head: HTTPHead, body: WireBytes, responder: HTTPResponder) {
-        var answer =
+        let answer =
             switch head.path {
             case "/livez": status(alive: true)
             case "/readyz", settings.path: status(alive: readiness.isReady)
             default: HTTPAnswer.text(404, "404 page not found; health is at \(settings.path), /livez and /readyz\n")
             }
-        if head.method == "HEAD" { answer.body = [] }
         responder.send(answer)
     }
 

@@ -46,11 +46,13 @@ package struct OTLPHTTPService: HTTPService {
                 decorate(.text(405, "405 method not allowed, supported: [POST]\n", headers: [("Allow", "POST")]), head))
         }
         guard let format = OTLPFormat(contentType: head.headers["content-type"]) else {
+            route.metrics.requestsFailed.add()
             let supported = "application/json, application/x-protobuf"
             return .answer(
                 decorate(.text(415, "415 unsupported media type, supported: [\(supported)]\n"), head))
         }
         if let token = head.headers["content-encoding"], (try? ContentEncoding(token: token)) == nil {
+            route.metrics.requestsFailed.add()
             let message = "unsupported Content-Encoding; supported: gzip, deflate, zlib, zstd, identity"
             return .answer(decorate(format.failure(400, .invalidArgument, message), head))
         }
@@ -79,11 +81,13 @@ package struct OTLPHTTPService: HTTPService {
 
     package func bodyTooLarge(_ head: HTTPHead, limit: Int) -> HTTPAnswer {
         let format = OTLPFormat(contentType: head.headers["content-type"]) ?? .protobuf
+        routes[head.path]?.metrics.requestsFailed.add()
         return decorate(format.failure(413, .resourceExhausted, "request body larger than \(limit) bytes"), head)
     }
 
     package func outOfMemory(_ head: HTTPHead) -> HTTPAnswer {
         let format = OTLPFormat(contentType: head.headers["content-type"]) ?? .protobuf
+        routes[head.path]?.metrics.requestsRefused.add()
         return decorate(overloaded(format), head)
     }
 

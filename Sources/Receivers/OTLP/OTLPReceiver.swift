@@ -54,6 +54,10 @@ extension OTLPHTTPSettings {
             guard let path = section.nonEmptyString(key) else { continue }
             paths[signal] = path.hasPrefix("/") ? path : "/" + path
         }
+        for (index, signal) in Signal.allCases.enumerated() {
+            guard let earlier = Signal.allCases[..<index].first(where: { paths[$0] == paths[signal] }) else { continue }
+            section.error("\(signal.rawValue)_url_path", "must not be the path of \(earlier.rawValue)")
+        }
         section.refuse("profiles_url_path", because: "profiles are not supported")
         if let cors = section.optionalSection("cors") { self.cors = CORSPolicy(from: cors) }
         let limits = section.section("decode_limits")

@@ -47,7 +47,8 @@ package struct LineLogHandler: LogHandler {
     }
 
     private func consoleLine(_ event: LogEvent, _ fields: Logger.Metadata, _ time: String) -> String {
-        var line = "\(time)\t\(event.level.rawValue)\t\(escaped(label))\t\(escaped("\(event.message)"))"
+        var line =
+            "\(time)\t\(event.level.rawValue)\t\(escaped(label))\t\(escaped("\(event.message)", keeping: "\n\t"))"
         guard !fields.isEmpty else { return line }
         line += "\t{"
         line += sorted(fields).map { "\(quoted($0.0)): \(quoted($0.1))" }.joined(separator: ", ")
@@ -74,10 +75,14 @@ package struct LineLogHandler: LogHandler {
     private func quoted(_ text: String) -> String { "\"\(escaped(text, quotes: true))\"" }
 
     /// Text without control characters, which could forge lines or steer a terminal; they become JSON's escapes.
-    private func escaped(_ text: String, quotes: Bool = false) -> String {
+    ///
+    /// - Parameter kept: control characters that stay. A message may have several lines for people: it is written by
+    ///   the program, and what others wrote goes into fields.
+    private func escaped(_ text: String, quotes: Bool = false, keeping kept: String = "") -> String {
         var result = ""
         for scalar in text.unicodeScalars {
             switch scalar {
+            case _ where kept.unicodeScalars.contains(scalar): result.unicodeScalars.append(scalar)
             case "\"" where quotes: result += "\\\""
             case "\\" where quotes: result += "\\\\"
             case "\n": result += "\\n"
