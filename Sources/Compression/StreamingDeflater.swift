@@ -10,6 +10,7 @@ struct StreamingDeflater: ~Copyable {
 
     private let stream: UnsafeMutablePointer<isal_zstream>
     private let tables: UnsafeMutablePointer<UInt8>
+    private let framing: UInt16
 
     /// - Parameter zlibFraming: RFC 1950 in place of gzip.
     /// - Throws: `.outOfMemory`.
@@ -24,11 +25,11 @@ struct StreamingDeflater: ~Copyable {
         }
         stream = state.assumingMemoryBound(to: isal_zstream.self)
         tables = memory.assumingMemoryBound(to: UInt8.self)
+        framing = UInt16(zlibFraming ? IGZIP_ZLIB : IGZIP_GZIP)
         isal_deflate_init(stream)
         stream.pointee.level = 1
         stream.pointee.level_buf = tables
         stream.pointee.level_buf_size = UInt32(size)
-        stream.pointee.gzip_flag = UInt16(zlibFraming ? IGZIP_ZLIB : IGZIP_GZIP)
     }
 
     deinit {
@@ -42,6 +43,8 @@ struct StreamingDeflater: ~Copyable {
         var rest = slices.reduce(0) { $0 + $1.count }
         guard rest <= Self.maxInput else { throw .tooLarge(limit: Self.maxInput) }
         isal_deflate_reset(stream)
+        // ISA-L leaves a mark here that the header has been written, which the reset does not take back.
+        stream.pointee.gzip_flag = framing
         // Blocks that do not compress are stored or nearly so; the allowance covers their headers.
         var output = try OutputBuffer(capacity: rest + rest / 64 + 1024)
         for slice in slices where !slice.isEmpty {
