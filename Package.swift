@@ -86,6 +86,10 @@ let package = Package(
                 "OTLP", "Config", "Pipeline", "Transport", .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
 
+        // Made-up traces, for trying out and for load
+        .target(
+            name: "Generator", dependencies: ["OTLP", "Compression", "Transport"], swiftSettings: strict),
+
         // Configuration → graph → running collector, and the command line
         .target(
             name: "Service",
@@ -99,7 +103,7 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "Service", "Delivery", "Transport", "Pipeline", "OTLP", "Config",
+                "Service", "Generator", "Compression", "Delivery", "Transport", "Pipeline", "OTLP", "Config",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], exclude: ["exports.map"], swiftSettings: strict,
@@ -122,7 +126,8 @@ let package = Package(
         .testTarget(name: "OTLPTests", dependencies: ["OTLP"], swiftSettings: strict),
         .testTarget(
             name: "CompressionTests", dependencies: ["Compression", "CZlib", "CZstd"], swiftSettings: strict),
-        .testTarget(name: "TransportTests", dependencies: ["Transport", "Compression", "Config"], swiftSettings: strict),
+        .testTarget(
+            name: "TransportTests", dependencies: ["Transport", "Compression", "Config"], swiftSettings: strict),
         .testTarget(name: "ConfigTests", dependencies: ["Config"], swiftSettings: strict),
         .testTarget(
             name: "ExportersTests",
@@ -135,6 +140,12 @@ let package = Package(
             dependencies: [
                 "Delivery", "Pipeline", "OTLP", "Config",
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "GeneratorTests",
+            dependencies: [
+                "Generator", "OTLP", "Compression", "Transport", .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: strict),
         .testTarget(name: "HouseRulesTests", swiftSettings: strict),
