@@ -87,6 +87,10 @@ let package = Package(
                 "OTLP", "Config", "Pipeline", "Transport", .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
 
+        // Made-up traces, for trying out and for load
+        .target(
+            name: "Generator", dependencies: ["OTLP", "Compression", "Transport"], swiftSettings: strict),
+
         // Configuration → graph → running collector, and the command line
         .target(
             name: "Service",
@@ -100,7 +104,7 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "Service", "Delivery", "Transport", "Pipeline", "OTLP", "Config",
+                "Service", "Generator", "Compression", "Delivery", "Transport", "Pipeline", "OTLP", "Config",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], exclude: ["exports.map"], swiftSettings: strict,
@@ -167,6 +171,12 @@ let package = Package(
                 "Receivers", "Transport", "Pipeline", "OTLP", "Compression", "Config", "Telemetry", "TestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "GeneratorTests",
+            dependencies: [
+                "Generator", "OTLP", "Compression", "Transport", .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: strict),
         .testTarget(name: "HouseRulesTests", swiftSettings: strict),
     ]

@@ -9,7 +9,8 @@ struct Martlet: ParsableCommand {
         abstract: "An OpenTelemetry collector for AI workloads.",
         version: Collector.version,
         subcommands: [
-            RunCommand.self, ValidateCommand.self, ComponentsCommand.self, HealthCommand.self, VersionCommand.self,
+            RunCommand.self, ValidateCommand.self, ComponentsCommand.self, HealthCommand.self, GenerateCommand.self,
+            VersionCommand.self,
         ])
 
     static func main() {
