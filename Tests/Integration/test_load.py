@@ -228,7 +228,8 @@ def test_a_bomb_does_not_pass_the_limit_while_it_is_inflated(launch, sink):
     before = martlet.rss()
     for _ in range(3):
         assert martlet.post(bomb, headers={"Content-Encoding": "gzip"}).status in (413, 503)
-    assert martlet.peak_rss() < before + 24 * MIB, f"{martlet.peak_rss() / MIB:.0f} MiB"
+    # What is left of the limit, twice while the buffer grows.
+    assert martlet.peak_rss() < before + 40 * MIB, f"{martlet.peak_rss() / MIB:.0f} MiB"
     assert martlet.post(traces(1)).status == 200
 
 

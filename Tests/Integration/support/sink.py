@@ -1,4 +1,4 @@
-"""A destination for traces over OTLP/HTTP, in this process: keeps what it took, and misbehaves as told.
+"""A destination for telemetry over OTLP/HTTP, in this process: keeps what it took, and misbehaves as told.
 
 A behaviour is a function that is called with each `Delivery` and returns a `Reply`. What a delivery holds counts as
 accepted when it is answered with a status of 2xx. It is in doubt when the sender may not have seen that answer (it was
@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import zstandard
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from .otlp import from_json, ids_of, spans_of
@@ -25,6 +27,13 @@ from .waiting import wait_for
 LAST_MOMENT = 0.5
 
 
+def message_for(path):
+    """An empty request of the signal that a path is for; traces unless it says otherwise."""
+    if "metrics" in path:
+        return ExportMetricsServiceRequest()
+    return ExportLogsServiceRequest() if "logs" in path else ExportTraceServiceRequest()
+
+
 @dataclass
 class Delivery:
     """A request that came in."""
@@ -34,7 +43,7 @@ class Delivery:
     body: bytes
     at: float
     number: int
-    request: ExportTraceServiceRequest
+    request: ExportTraceServiceRequest | ExportMetricsServiceRequest | ExportLogsServiceRequest
     status: int = 0
     # Whether the answer was held back until the end of `hold`.
     held: bool = False
@@ -216,10 +225,11 @@ class SinkHandler(BaseHTTPRequestHandler):
             return
         try:
             body = self.decode(raw)
+            request = message_for(self.path)
             if self.headers["Content-Type"] == "application/json":
-                request = from_json(body, ExportTraceServiceRequest())
+                from_json(body, request)
             else:
-                request = ExportTraceServiceRequest.FromString(body)
+                request.ParseFromString(body)
         except Exception as failure:
             self.sink.unreadable.append((failure, dict(self.headers), raw[:100]))
             raise
