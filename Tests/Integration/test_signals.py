@@ -11,6 +11,7 @@ from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
 from opentelemetry.proto.metrics.v1.metrics_pb2 import MetricsData
 from opentelemetry.sdk._logs import LoggerProvider, LoggingHandler
@@ -272,3 +273,23 @@ def test_files(launch, tmp_path):
         (line,) = (tmp_path / f"{signal}.json").read_text().splitlines()
         assert json.loads(json_format.MessageToJson(from_json(line, message))) == json.loads(
             json_format.MessageToJson(sent))
+
+
+def test_invalid_exemplar_ids_reject_the_metric_alone(launch, tmp_path):
+    path = tmp_path / "metrics.json"
+    pipelines = {"metrics": {"receivers": ["otlp"], "exporters": ["file"]}}
+    process = launch(configuration({"file": {"path": str(path)}}, pipelines=pipelines))
+    request = ExportMetricsServiceRequest()
+    metrics = request.resource_metrics.add().scope_metrics.add().metrics
+    for name, trace_id in (("good", b"1" * 16), ("bad", b"123")):
+        metric = metrics.add(name=name)
+        for value in range(3):
+            point = metric.gauge.data_points.add(as_int=value, time_unix_nano=1)
+            point.exemplars.add(trace_id=trace_id, as_int=1)
+    answer = process.post(request.SerializeToString(), path="/v1/metrics")
+    assert answer.status == 200
+    partial = ExportMetricsServiceResponse.FromString(answer.body).partial_success
+    assert partial.rejected_data_points == 3 and "trace id" in partial.error_message
+    (line,) = path.read_text(encoding="utf-8").splitlines()
+    arrived = from_json(line, ExportMetricsServiceRequest())
+    assert [metric.name for metric in arrived.resource_metrics[0].scope_metrics[0].metrics] == ["good"]
