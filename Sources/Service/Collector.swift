@@ -51,7 +51,14 @@ package final class Collector: Sendable {
         }
         workers = NIOThreadPool(numberOfThreads: max(2, threads))
         workers.start()
-        graph = try GraphBuilder.build(plan, environment: environment, workers: workers)
+        do {
+            graph = try GraphBuilder.build(plan, environment: environment, workers: workers)
+        } catch {
+            // Nobody gets a collector to stop: its threads end here.
+            workers.shutdownGracefully { _ in }
+            eventLoops.shutdownGracefully { _ in }
+            throw error
+        }
     }
 
     /// Processors that this process may use: those of its affinity, within the cgroup's quota.

@@ -93,8 +93,8 @@ final class HealthCheckExtension: ServiceExtension {
     }
 
     func start() throws {
-        try server.start(on: environment.eventLoops)
-        logger.info("health check started", metadata: ["endpoint": "\(address)"])
+        let port = try server.start(on: environment.eventLoops)
+        logger.info("health check started", metadata: ["endpoint": "\(address)", "port": "\(port)"])
     }
 
     func stop() async { server.close() }
