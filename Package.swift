@@ -38,6 +38,8 @@ let package = Package(
         .target(
             name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")], swiftSettings: strict),
 
+        .target(name: "GenAI", dependencies: ["OTLP", "Config"], swiftSettings: strict),
+
         // Contracts between components, and the graph of them
         .target(
             name: "Pipeline",
@@ -124,6 +126,7 @@ let package = Package(
             name: "CompressionTests", dependencies: ["Compression", "CZlib", "CZstd"], swiftSettings: strict),
         .testTarget(name: "TransportTests", dependencies: ["Transport", "Compression", "Config"], swiftSettings: strict),
         .testTarget(name: "ConfigTests", dependencies: ["Config"], swiftSettings: strict),
+        .testTarget(name: "GenAITests", dependencies: ["GenAI", "OTLP", "Config"], swiftSettings: strict),
         .testTarget(
             name: "ExportersTests",
             dependencies: [
