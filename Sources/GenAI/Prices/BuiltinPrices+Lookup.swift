@@ -5,16 +5,19 @@ extension BuiltinPrices {
     /// The rows for `name` at `provider`, the best first: those of exactly one of the names, else those that the best
     /// patterns match. Empty when there is none.
     func find(_ name: ModelName, provider: Provider) -> [MatchedPrice] {
-        for candidate in name.full == name.bare ? [name.full] : [name.full, name.bare] {
-            let exact = exactRows(candidate, provider)
+        for form in name.forms {
+            let exact = exactRows(form, provider)
             if !exact.isEmpty { return exact }
         }
-        let found = patternRows(name.full, provider)
-        if name.full != name.bare, found.first.map({ $0.match.contains(.family) }) ?? true {
-            let bare = patternRows(name.bare, provider)
-            if !bare.isEmpty { return bare }
+        var family: [MatchedPrice] = []
+        for form in name.forms {
+            let found = patternRows(form, provider)
+            guard let best = found.first else { continue }
+            // A pattern for the whole of a shorter form is better than one for a part of a longer form.
+            if !best.match.contains(.family) { return found }
+            family = found
         }
-        if !found.isEmpty { return found }
+        if !family.isEmpty { return family }
         return findReduced(name.bare, provider)
     }
 

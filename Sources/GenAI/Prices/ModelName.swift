@@ -2,12 +2,11 @@
 struct ModelName {
     /// Bytes of a name that is looked at; a longer one is unknown.
     static let maximumLength = 512
+    private static let maximumForms = 6
 
-    /// As it was given, without white space around it.
-    let full: [UInt8]
-    /// Without paths that say who hosts it (`openai/`, `models/`, `publishers/google/models/`), and of an ARN only the
-    /// model's part. The same as `full` when there is nothing of the kind.
-    let bare: [UInt8]
+    /// As it was given, without white space around it; then without one after the other of the path parts that say who
+    /// hosts it (`openai/`, `models/`, `publishers/google/models/`), and of an ARN only the model's part.
+    let forms: [[UInt8]]
     /// The provider that the first path part names, if any.
     let pathProvider: String?
 
@@ -17,9 +16,14 @@ struct ModelName {
         "global", "us", "us-gov", "eu", "apac", "au", "jp", "in", "ca", "sa", "me", "af",
     ]
 
+    /// As it was given.
+    var full: [UInt8] { forms[0] }
+    /// Without any of the path.
+    var bare: [UInt8] { forms[forms.count - 1] }
+
     /// `text` as `ASCII.trimmedAndLowered` gives it.
     init(_ text: [UInt8]) {
-        full = text
+        var forms = [text]
         var rest = text[...]
         if text.starts(with: Array("arn:".utf8)) {
             for marker in ["foundation-model/", "/inference-profile/", ":inference-profile/"] {
@@ -31,6 +35,7 @@ struct ModelName {
         } else if let end = Self.find("/models/", in: rest), Self.isModelPath(rest[..<end]) {
             rest = rest[end...]
         }
+        if rest.count < text.count { forms.append(Array(rest)) }
         var named: String?
         while let slash = rest.firstIndex(of: UInt8(ascii: "/")), slash + 1 < rest.endIndex {
             let part = Array(rest[..<slash])
@@ -38,8 +43,10 @@ struct ModelName {
             guard provider != nil || Self.wrappers.contains(String(decoding: part, as: UTF8.self)) else { break }
             named = named ?? provider
             rest = rest[(slash + 1)...]
+            forms.append(Array(rest))
+            if forms.count > Self.maximumForms { break }
         }
-        bare = Array(rest)
+        self.forms = forms
         pathProvider = named
     }
 
@@ -57,8 +64,15 @@ struct ModelName {
         return nil
     }
 
-    /// Without Bedrock's region prefix (`us.`, `eu.` …); nil when there is none.
+    /// Without Bedrock's region (`us.`, `eu.` …, or `us-east-1/`) at the start; nil when there is none.
     static func withoutRegion(_ name: [UInt8]) -> [UInt8]? {
+        if let slash = name.firstIndex(of: UInt8(ascii: "/")), slash + 1 < name.count, slash <= 20 {
+            let parts = name[..<slash].split(separator: UInt8(ascii: "-"))
+            guard parts.count >= 3, parts[0].count == 2, parts[parts.count - 1].count == 1,
+                let last = name[..<slash].last, last >= UInt8(ascii: "0"), last <= UInt8(ascii: "9")
+            else { return nil }
+            return Array(name[(slash + 1)...])
+        }
         guard let dot = name.firstIndex(of: UInt8(ascii: ".")) else { return nil }
         guard regions.contains(String(decoding: name[..<dot], as: UTF8.self)), dot + 1 < name.count else { return nil }
         return Array(name[(dot + 1)...])

@@ -132,6 +132,8 @@ package final class PriceReader {
         rowCount = 0
     }
 
+    package func lookUpOnly(_ p: UnsafeRawBufferPointer, _ m: UnsafeRawBufferPointer) -> Int { find(p, m).count }
+
     /// The row that a result was computed with; nil for `none`, and when prices were reloaded in between.
     package func describe(_ reference: PriceReference) -> PriceDescription? {
         PriceDescription(reference, in: catalog)

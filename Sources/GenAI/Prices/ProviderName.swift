@@ -34,7 +34,7 @@ enum ProviderName {
 
     /// Providers whose prices are tried when the first one does not list a model.
     private static let fallbacks: [String: [String]] = [
-        "azure": ["openai"], "google": ["vertex_ai"], "vertex_ai": ["google", "anthropic", "mistral"],
+        "azure": ["openai", "anthropic"], "google": ["vertex_ai"], "vertex_ai": ["google", "anthropic", "mistral"],
     ]
 
     /// Who is asked, in this order, when nothing says who bills: those who make models before those who host them.

@@ -19,11 +19,9 @@ struct UserPrice: Sendable {
 
     /// How well a name fits; a pattern's rank is below that of the name itself.
     func rank(of name: ModelName) -> MatchRank? {
-        if !modelKey.isEmpty, name.full == modelKey || name.bare == modelKey {
-            return MatchRank(anchors: 4, literals: 0)
-        }
+        if !modelKey.isEmpty, name.forms.contains(modelKey) { return MatchRank(anchors: 4, literals: 0) }
         guard let pattern else { return nil }
-        return pattern.match(name.full)?.rank ?? pattern.match(name.bare)?.rank
+        return name.forms.lazy.compactMap { pattern.match($0)?.rank }.first
     }
 }
 
