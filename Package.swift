@@ -30,6 +30,7 @@ let package = Package(
         .systemLibrary(name: "CISAL", path: "Sources/C/CISAL"),
         .systemLibrary(name: "CZstd", path: "Sources/C/CZstd"),
         .target(name: "CCurl", path: "Sources/C/CCurl"),
+        .target(name: "CPrices", path: "Sources/C/CPrices"),
 
         // Base
         .target(name: "OTLP", dependencies: ["COTLP"], swiftSettings: strict),
@@ -38,7 +39,7 @@ let package = Package(
         .target(
             name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")], swiftSettings: strict),
 
-        .target(name: "GenAI", dependencies: ["OTLP", "Config"], swiftSettings: strict),
+        .target(name: "GenAI", dependencies: ["CPrices", "OTLP", "Config"], swiftSettings: strict),
 
         // Contracts between components, and the graph of them
         .target(
@@ -101,7 +102,7 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "Service", "Delivery", "Transport", "Pipeline", "OTLP", "Config",
+                "Service", "Delivery", "Transport", "Pipeline", "GenAI", "OTLP", "Config",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], exclude: ["exports.map"], swiftSettings: strict,

@@ -10,6 +10,7 @@ struct Martlet: ParsableCommand {
         version: Collector.version,
         subcommands: [
             RunCommand.self, ValidateCommand.self, ComponentsCommand.self, HealthCommand.self, VersionCommand.self,
+            PricesCommand.self,
         ])
 }
 

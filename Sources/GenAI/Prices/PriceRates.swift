@@ -68,7 +68,7 @@ struct PriceRates {
             return
         }
         conditions.formUnion(.serviceTier)
-        let rest = Self.million - (discount ?? 0)
+        let rest = Self.batchShare(discount, prices.0, row[.input])
         let standardRead = row[.cacheRead]
         input = prices.0 ?? Self.multiplied(input, by: rest)
         output = prices.1 ?? Self.multiplied(output, by: rest)
@@ -88,6 +88,13 @@ struct PriceRates {
         } else {
             cacheRead = batchRead
         }
+    }
+
+    /// What is left of a price in batch processing, in millionths: by the discount, else as for input.
+    private static func batchShare(_ discount: Int64?, _ batchInput: Int64?, _ input: Int64?) -> Int64 {
+        if let discount { return million - discount }
+        guard let batchInput, let input, input > 0, batchInput < input else { return million }
+        return Int64(clamping: Money.divided(Int128(batchInput) * Int128(million), by: Int128(input)))
     }
 
     private mutating func applyTier(
