@@ -30,6 +30,7 @@ let package = Package(
         .systemLibrary(name: "CISAL", path: "Sources/C/CISAL"),
         .systemLibrary(name: "CZstd", path: "Sources/C/CZstd"),
         .target(name: "CCurl", path: "Sources/C/CCurl"),
+        .target(name: "CPrices", path: "Sources/C/CPrices"),
 
         // Base
         .target(name: "OTLP", dependencies: ["COTLP"], swiftSettings: strict),
@@ -37,6 +38,8 @@ let package = Package(
         .target(name: "Config", dependencies: ["CYAML"], swiftSettings: strict),
         .target(
             name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")], swiftSettings: strict),
+
+        .target(name: "GenAI", dependencies: ["CPrices", "OTLP", "Config"], swiftSettings: strict),
 
         // Contracts between components, and the graph of them
         .target(
@@ -104,7 +107,7 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "Service", "Generator", "Compression", "Delivery", "Transport", "Pipeline", "OTLP", "Config",
+                "Service", "Generator", "Compression", "Delivery", "Transport", "Pipeline", "GenAI", "OTLP", "Config",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], exclude: ["exports.map"], swiftSettings: strict,
@@ -145,6 +148,7 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: strict),
         .testTarget(name: "ConfigTests", dependencies: ["Config"], swiftSettings: strict),
+        .testTarget(name: "GenAITests", dependencies: ["GenAI", "OTLP", "Config"], swiftSettings: strict),
         .testTarget(
             name: "ExportersTests",
             dependencies: [

@@ -10,7 +10,7 @@ struct Martlet: ParsableCommand {
         version: Collector.version,
         subcommands: [
             RunCommand.self, ValidateCommand.self, ComponentsCommand.self, HealthCommand.self, GenerateCommand.self,
-            VersionCommand.self,
+            PricesCommand.self, VersionCommand.self,
         ])
 
     static func main() {

@@ -38,7 +38,7 @@ enum ImportRules {
         // NIOPosix for its thread pool: Delivery knows no sockets.
         "Delivery": base.union(logging).union(["Pipeline", "NIOCore", "NIOPosix"]),
         "Generator": ["OTLP", "Compression", "Transport"],
-        "GenAI": ["OTLP"],
+        "GenAI": ["OTLP", "Config", "CPrices"],
         "Ledger": ["GenAI", "OTLP", "Config", "Telemetry", "CSQLite"],
         "Query": ["Ledger", "GenAI", "OTLP"],
         "Alerting": ["Query", "Ledger", "GenAI", "OTLP"],
