@@ -99,10 +99,9 @@ def test_run_refuses_what_validate_refuses(check):
     assert code == 2 and "config.yaml:8:14" in errors
 
 
-@pytest.mark.parametrize("arguments", [["--config", "missing.yaml"], ["--config", "/"], ["--config", "env:NOT_SET_AT_ALL"],
-                                       ["--config", "http://127.0.0.1/x"], ["--config", "yaml:just text"]])
-def test_unusable_sources(check, arguments):
-    code, errors = check(*arguments)
+@pytest.mark.parametrize("source", ["missing.yaml", "/", "env:NOT_SET_AT_ALL", "http://127.0.0.1/x", "yaml:just text"])
+def test_unusable_sources(check, source):
+    code, errors = check("--config", source)
     assert code == 2 and errors.startswith("error: ")
 
 

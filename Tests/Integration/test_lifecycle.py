@@ -166,6 +166,56 @@ def test_a_stalled_client_does_not_hold_up_the_stop(launch):
         assert time.monotonic() - begun < 4
 
 
+def test_a_stalled_client_does_not_cost_what_others_were_promised(launch, sink):
+    """Clients that never finish do not use up the time in which queues are drained."""
+    martlet = launch(configuration({"otlp_http": to_sink(sink)}, processors={"batch": {"timeout": "1h"}}),
+                     args=["--shutdown-timeout", "2s"])
+    sent = traces(5)
+    assert martlet.post(sent).status == 200
+    with Connection(martlet.port) as connection:
+        connection.send(head(headers={"Content-Type": PROTOBUF, "Content-Length": 1000}) + b"x")
+        time.sleep(0.05)
+        assert martlet.stop() == 0
+    assert flat(*sink.requests) == flat(sent)
+    assert lost_by_cause(martlet) == {}
+
+
+def test_a_client_that_waits_for_room_is_told_at_the_stop(launch, sink):
+    """Whoever still waits for an answer gets one."""
+    sink.behaviour = sink.hold
+    martlet = launch(configuration({"otlp_http": to_sink(sink, queue={
+        "queue_size": 1, "num_consumers": 1, "block_on_overflow": True, "overflow_timeout": "1m"})}),
+        args=["--shutdown-timeout", "3s"])
+    taken = traces(1)
+    assert martlet.post(taken).status == 200
+    sink.wait_for_deliveries(1)
+    with Connection(martlet.port) as waiting:
+        waiting.send(post_bytes(traces(1).SerializeToString()))
+        time.sleep(0.1)
+        martlet.signal()
+        wait_for(lambda: martlet.health() == 503, "not ready")
+        time.sleep(0.2)
+        sink.release()
+        answer = waiting.read_answer()
+    assert martlet.wait() == 0
+    # Either it was taken, and then it arrives, or it was refused for now.
+    assert answer.status in (200, 503)
+    assert len(sink.ids) == (2 if answer.status == 200 else 1)
+
+
+def test_a_client_that_waits_for_its_result_is_told_at_the_deadline(launch, sink):
+    sink.behaviour = sink.hold
+    martlet = launch(configuration({"otlp_http": to_sink(sink, queue={"wait_for_result": True})}),
+                     args=["--shutdown-timeout", "1s"])
+    with Connection(martlet.port) as waiting:
+        waiting.send(post_bytes(traces(1).SerializeToString()))
+        sink.wait_for_deliveries(1)
+        martlet.signal()
+        answer = waiting.read_answer()
+    assert martlet.wait() == 0
+    assert answer is not None and answer.status == 503
+
+
 # ---- readiness
 
 

@@ -1,6 +1,7 @@
 """Many connections, slow clients, little memory."""
 import gzip
 import os
+import resource
 import threading
 import time
 
@@ -54,6 +55,25 @@ def test_the_limit_of_connections(launch):
     wait_for(lambda: wire.post(martlet.port, b"").status == 200, "room after a connection ended")
     assert martlet.health() == 200
     for connection in kept:
+        connection.close()
+
+
+def test_a_low_soft_limit_of_files_is_raised(launch):
+    """Shells give 1,024 open files, and let a process ask for more."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    hard = before[1]
+    martlet = launch(configuration({"nop": None}), ready=False)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+        martlet.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    connections = [Connection(martlet.port, timeout=10) for _ in range(400)]
+    for connection in connections:
+        connection.send(post_bytes(b""))
+    assert [connection.read_answer().status for connection in connections] == [200] * 400
+    assert martlet.health() == 200
+    for connection in connections:
         connection.close()
 
 

@@ -121,7 +121,8 @@ final class OTLPReceiver: Receiver {
         while server.openConnections > 0, ContinuousClock.now < deadline {
             try? await Task.sleep(for: Self.drainPollInterval)
         }
-        server.close()
+        // Who waits for a receipt is answered while the queues drain.
+        server.closeUnfinished()
     }
 
     private static let drainPollInterval = Duration.milliseconds(5)

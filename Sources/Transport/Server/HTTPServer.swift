@@ -84,6 +84,13 @@ package final class HTTPServer: Sendable {
         connections.drain()
     }
 
+    /// Stops accepting and ends the connections whose request has not come in whole. Those that wait for their
+    /// answer end after it.
+    package func closeUnfinished() {
+        drain()
+        connections.closeUnfinished()
+    }
+
     /// Closes what is still open, answered or not.
     package func close() {
         drain()

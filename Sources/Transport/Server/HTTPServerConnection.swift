@@ -268,6 +268,12 @@ final class HTTPServerConnection: ChannelDuplexHandler {
         context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
     }
 
+    /// Ends the connection unless its request is with the service.
+    func closeUnlessWaiting() {
+        if case .waiting = state { return }
+        close()
+    }
+
     func close() {
         state = .closing
         context?.close(promise: nil)
