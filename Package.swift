@@ -14,6 +14,9 @@ let strict: [SwiftSetting] = [
     .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
 ]
 
+/// For targets that run at start-up or now and then: small code instead of fast code.
+let small: [SwiftSetting] = strict + [.unsafeFlags(["-Osize"], .when(configuration: .release))]
+
 let package = Package(
     name: "martlet",
     dependencies: [
@@ -35,7 +38,7 @@ let package = Package(
         // Base
         .target(name: "OTLP", dependencies: ["COTLP"], swiftSettings: strict),
         .target(name: "Compression", dependencies: ["CZlib", "CDeflate", "CISAL", "CZstd"], swiftSettings: strict),
-        .target(name: "Config", dependencies: ["CYAML"], swiftSettings: strict),
+        .target(name: "Config", dependencies: ["CYAML"], swiftSettings: small),
         .target(
             name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")], swiftSettings: strict),
 
@@ -83,16 +86,16 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ], exclude: ["Debug/README.md", "File/README.md", "Nop/README.md", "OTLPHTTP/README.md"],
             swiftSettings: strict),
-        .target(name: "Connectors", dependencies: ["OTLP", "Config", "Pipeline"], swiftSettings: strict),
+        .target(name: "Connectors", dependencies: ["OTLP", "Config", "Pipeline"], swiftSettings: small),
         .target(
             name: "Extensions",
             dependencies: [
                 "OTLP", "Config", "Pipeline", "Transport", .product(name: "Logging", package: "swift-log"),
-            ], swiftSettings: strict),
+            ], swiftSettings: small),
 
         // Made-up traces, for trying out and for load
         .target(
-            name: "Generator", dependencies: ["OTLP", "Compression", "Transport"], swiftSettings: strict),
+            name: "Generator", dependencies: ["OTLP", "Compression", "Transport"], swiftSettings: small),
 
         // Configuration → graph → running collector, and the command line
         .target(
@@ -103,14 +106,14 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
-            ], swiftSettings: strict),
+            ], swiftSettings: small),
         .executableTarget(
             name: "martlet",
             dependencies: [
                 "Service", "Generator", "Compression", "Delivery", "Transport", "Pipeline", "GenAI", "OTLP", "Config",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
-            ], exclude: ["exports.map"], swiftSettings: strict,
+            ], exclude: ["exports.map"], swiftSettings: small,
             linkerSettings: [
                 // Nothing looks symbols up in the executable: without an export table the linker may drop what is
                 // unused and fold what is equal. 22 MB become 18.
