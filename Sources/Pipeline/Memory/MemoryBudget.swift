@@ -36,15 +36,19 @@ package final class MemoryBudget: Sendable {
 
     /// Takes `bytes` (from 0) for a new request; nil when the budget is above the soft limit already, when the request
     /// alone passes it, or when the hard limit would be passed.
-    package func lease(_ bytes: Int) -> MemoryLease? {
+    ///
+    /// - Parameter announced: bytes that the request says it will take in all, when that is more. They must fit now,
+    ///   but are only counted as they come: an announcement alone keeps nobody else out.
+    package func lease(_ bytes: Int, announced: Int = 0) -> MemoryLease? {
         let bounds = self.bounds.withLock { $0 }
         // Before the sum, which must not overflow.
-        guard bytes >= 0, bytes <= bounds.soft else {
+        let whole = max(bytes, announced)
+        guard bytes >= 0, whole <= bounds.soft else {
             refusals.add(1, ordering: .relaxed)
             return nil
         }
         let total = held.add(bytes, ordering: .relaxed).newValue
-        guard total - bytes <= bounds.soft, total <= bounds.hard else {
+        guard total - bytes <= bounds.soft, total - bytes <= bounds.hard - whole else {
             held.subtract(bytes, ordering: .relaxed)
             refusals.add(1, ordering: .relaxed)
             return nil

@@ -59,15 +59,20 @@ package struct OTLPHTTPService: HTTPService {
         if let length, length > settings.maximumBodySize {
             return .answer(bodyTooLarge(head, limit: settings.maximumBodySize))
         }
-        guard let lease = budget.lease(length ?? Self.firstChunkedLease) else {
+        if let length, length > budget.softLimit {
+            let message = "request body of \(length) bytes is larger than the memory limit of \(budget.softLimit)"
+            return .answer(decorate(format.failure(413, .resourceExhausted, message), head))
+        }
+        let first = min(length ?? Self.firstLease, Self.firstLease)
+        guard let lease = budget.lease(first, announced: length ?? 0) else {
             route.metrics.requestsRefused.add()
             return .answer(decorate(overloaded(format), head))
         }
         return .body(limit: settings.maximumBodySize, lease: lease)
     }
 
-    /// Bytes counted at first for a body of unannounced size.
-    private static let firstChunkedLease = 64 << 10
+    /// Bytes of a body that are counted before any has come; the rest is counted as it comes.
+    private static let firstLease = 64 << 10
 
     private func unknownPath(_ head: HTTPHead) -> HTTPAnswer {
         let known = routes.keys.sorted().joined(separator: ", ")

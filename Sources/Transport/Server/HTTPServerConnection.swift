@@ -37,6 +37,8 @@ final class HTTPServerConnection: ChannelDuplexHandler {
     private var requestNumber: UInt64 = 0
     private var body = WireWriter()
     private var bodyLimit = 0
+    /// Most bytes that the body can have: its announced size, or the limit.
+    private var bodyGoal = 0
     private var lease: MemoryLease?
     private var discarded = 0
     private var keepsAlive = true
@@ -174,6 +176,7 @@ final class HTTPServerConnection: ChannelDuplexHandler {
             }
             bodyLimit = limit
             self.lease = lease
+            bodyGoal = length ?? limit
             body = WireWriter(capacity: length ?? 0, limit: limit)
             state = .reading(request)
             if expectsContinue { writeContinue() }
@@ -184,7 +187,7 @@ final class HTTPServerConnection: ChannelDuplexHandler {
         chunk.withUnsafeReadableBytes { body.append($0) }
         if body.overflowed {
             refuse(service.bodyTooLarge(head, limit: bodyLimit))
-        } else if let lease, body.count > lease.bytes, !lease.resize(to: min(bodyLimit, body.count * 2)) {
+        } else if let lease, body.count > lease.bytes, !lease.resize(to: min(bodyGoal, body.count * 2)) {
             refuse(service.outOfMemory(head))
         }
     }
