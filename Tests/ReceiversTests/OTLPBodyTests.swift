@@ -109,7 +109,8 @@ import Testing
             "POST /v1/traces HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-protobuf\r\n"
             + "Content-Encoding: gzip\r\nContent-Length: \(body.count)\r\n\r\n"
         #expect(try harness.send(Array(head.utf8) + body) == nil)
-        #expect(harness.budget.heldBytes == plain.count)
+        #expect(harness.budget.heldBytes == harness.consumer.batches.first?.heldBytes)
+        #expect(harness.budget.heldBytes > plain.count)
         #expect(harness.requests("success") == 0)
         harness.consumer.calls.first?.receipt?.accept()
         #expect(harness.requests("success") == 1)

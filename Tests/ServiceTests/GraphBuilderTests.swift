@@ -26,7 +26,8 @@ import Testing
             try await environment.shutDown()
             throw error
         }
-        await graph.stop(deadline: .now + .seconds(10), logger: environment.log.logger("test"))
+        // Far away: other tests may keep every thread of the tasks busy for a while.
+        await graph.stop(deadline: .now + .seconds(120), logger: environment.log.logger("test"))
         try await environment.shutDown()
         return environment
     }

@@ -9,6 +9,8 @@ package final class HTTPServer: Sendable {
     private let settings: HTTPServerSettings
     private let connections: HTTPServerConnections
     private let listener = Mutex<(any Channel)?>(nil)
+    /// Set by the first `close`: the event loops may be gone after it.
+    private let isClosed = Atomic<Bool>(false)
 
     package init(settings: HTTPServerSettings, service: any HTTPService) {
         self.settings = settings
@@ -76,24 +78,31 @@ package final class HTTPServer: Sendable {
     /// Stops accepting and ends idle connections. Busy ones end after their answer. Returns at once; does nothing
     /// the second time.
     package func drain() {
+        guard !isClosed.load(ordering: .acquiring) else { return }
+        endListening()
+        connections.drain()
+    }
+
+    private func endListening() {
         let channel = listener.withLock { listener in
             defer { listener = nil }
             return listener
         }
         channel?.close(promise: nil)
-        connections.drain()
     }
 
     /// Stops accepting and ends the connections whose request has not come in whole. Those that wait for their
     /// answer end after it.
     package func closeUnfinished() {
+        guard !isClosed.load(ordering: .acquiring) else { return }
         drain()
         connections.closeUnfinished()
     }
 
-    /// Closes what is still open, answered or not.
+    /// Closes what is still open, answered or not. Does nothing the second time.
     package func close() {
-        drain()
+        guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        endListening()
         connections.closeAll()
     }
 }
