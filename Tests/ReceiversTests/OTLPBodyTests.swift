@@ -85,18 +85,33 @@ import Testing
     }
 
     @Test func withoutMemoryRequestsAre503() throws {
-        let harness = OTLPHarness(memory: 1000)
-        let reply = try harness.post(SampleRequests.bytes(.traces, items: 1, padding: 2000))
+        let harness = OTLPHarness(memory: 4000, answer: .nothing)
+        let body = SampleRequests.bytes(.traces, items: 1, padding: 2000)
+        let head =
+            "POST /v1/traces HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-protobuf\r\n"
+            + "Content-Length: \(body.count)\r\n\r\n"
+        // Held by a stage that has not settled yet.
+        #expect(try harness.send(Array(head.utf8) + body) == nil)
+        let reply = try harness.post(body)
         #expect(reply.status == 503)
         #expect(reply["retry-after"] == "1")
         #expect(try reply.status().code == 14)
         #expect(harness.requests("refused") == 1)
-        let inflated = try compressed(SampleRequests.bytes(.traces, items: 1, padding: 2000), .gzip)
+        let inflated = try compressed(body, .gzip)
         #expect(inflated.count < 1000)
         let second = try harness.post(inflated, fields: "Content-Encoding: gzip\r\n")
         #expect(second.status == 503)
         #expect(second["retry-after"] == "1")
         #expect(harness.requests("refused") == 2)
+        #expect(harness.budget.heldBytes == harness.consumer.batches.first?.heldBytes)
+    }
+
+    @Test func aBodyThatCanNeverFitIsTooLarge() throws {
+        let harness = OTLPHarness(memory: 1000)
+        let reply = try harness.post(SampleRequests.bytes(.traces, items: 1, padding: 2000))
+        #expect(reply.status == 413)
+        #expect(reply["retry-after"] == nil)
+        #expect(try reply.status().message.contains("memory limit of 1000"))
         #expect(harness.budget.heldBytes == 0)
     }
 

@@ -69,7 +69,8 @@ package final class PriceReader {
     }
 
     /// The rows of a name, remembered or looked up. Valid until the next call.
-    func find(_ provider: UnsafeRawBufferPointer, _ model: UnsafeRawBufferPointer) -> UnsafeBufferPointer<MatchedPrice> {
+    func find(_ provider: UnsafeRawBufferPointer, _ model: UnsafeRawBufferPointer) -> UnsafeBufferPointer<MatchedPrice>
+    {
         if book.generation != generation { forget() }
         guard provider.count + model.count <= Self.maximumKeyBytes else {
             return remember(catalog.resolve(provider: provider, model: model), in: nil)
@@ -131,9 +132,6 @@ package final class PriceReader {
         memset(slots, 0, Self.slotCount * Self.slotBytes)
         rowCount = 0
     }
-
-    package func lookUpOnly(_ p: UnsafeRawBufferPointer, _ m: UnsafeRawBufferPointer) -> Int { find(p, m).count }
-
     /// The row that a result was computed with; nil for `none`, and when prices were reloaded in between.
     package func describe(_ reference: PriceReference) -> PriceDescription? {
         PriceDescription(reference, in: catalog)
