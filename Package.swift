@@ -42,7 +42,9 @@ let package = Package(
         .target(
             name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")], swiftSettings: strict),
 
-        .target(name: "GenAI", dependencies: ["CPrices", "OTLP", "Config"], swiftSettings: strict),
+        .target(
+            name: "GenAI", dependencies: ["CPrices", "OTLP", "Config"], exclude: ["Mappings/README.md"],
+            resources: [.embedInCode("Mappings/genai.mapping")], swiftSettings: strict),
 
         // Contracts between components, and the graph of them
         .target(

@@ -1,0 +1,277 @@
+extension SpanScan {
+    /// Elements of an array that are looked at.
+    private static let maximumElements = 256
+    /// Longest text within a text that is unescaped to be read.
+    private static let maximumUnescaped = 64 << 10
+
+    /// Reads the paths of all structured values that may still say something.
+    func readBlobs() {
+        for index in 0..<blobCount {
+            let (root, value) = blobs[index]
+            guard isWanted(Int(root)) else { continue }
+            switch value.form {
+            case .text: read(text: value.content, Int(root))
+            case .array, .list: read(structured: value, Int(root))
+            default: continue
+            }
+        }
+    }
+
+    /// Whether a line below `root` is better than what its field has.
+    private func isWanted(_ root: Int) -> Bool {
+        let node = mapping.nodes[root]
+        for index in Int(node.firstOfAll)..<Int(node.firstOfAll) + Int(node.countOfAll)
+        where actions[index].rank < ranks[Int(actions[index].field.rawValue)] {
+            return true
+        }
+        return false
+    }
+
+    private func read(text: UnsafeRawBufferPointer, _ root: Int) {
+        if mapping.nodes[root].isShort, text.count > SpanRecogniser.maximumShortText { return }
+        var text = text
+        if text.count > structuredBytesLeft {
+            call.pointee.marks.insert(.textTooLong)
+            text = UnsafeRawBufferPointer(rebasing: text[..<structuredBytesLeft])
+        }
+        structuredBytesLeft -= text.count
+        guard let cursor = WireCursor(text) else { return }
+        var reader = BlobReader(cursor, isOwned: true)
+        if reader.peek() == UInt8(ascii: "\""), text.count <= Self.maximumUnescaped {
+            readEncodedTwice(text, root)
+        } else if !reader.read(root, self) {
+            call.pointee.marks.insert(.unreadableText)
+        }
+    }
+
+    /// JSON in a JSON string.
+    private func readEncodedTwice(_ text: UnsafeRawBufferPointer, _ root: Int) {
+        withUnsafeTemporaryAllocation(byteCount: text.count, alignment: 1) { plain in
+            var count = 0
+            var position = 1
+            while position < text.count - 1 {
+                // Quotes and backslashes are what matters; other escapes stand inside strings that nobody wants.
+                if text[position] == UInt8(ascii: "\\") { position += 1 }
+                plain[count] = text[position]
+                count += 1
+                position += 1
+            }
+            guard let cursor = WireCursor(UnsafeRawBufferPointer(rebasing: plain[..<count])) else { return }
+            var reader = BlobReader(cursor, isOwned: false)
+            if !reader.read(root, self) { call.pointee.marks.insert(.unreadableText) }
+        }
+    }
+
+    /// The same paths through KeyValueList and ArrayValue messages. As deep as the paths, no deeper.
+    private func read(structured value: AttributeValue, _ node: Int) {
+        apply(value, at: node, isOwned: true)
+        guard mapping.nodes[node].firstChild != 0, var cursor = WireCursor(value.content),
+            value.form == .list || value.form == .array
+        else { return }
+        var count = 0
+        while let tag = cursor.varint(), count < Self.maximumElements {
+            guard tag == 0x0A else {
+                cursor.skipField(tag)
+                continue
+            }
+            guard let payload = cursor.payload() else { return }
+            count += 1
+            if value.form == .array {
+                let child = child(of: node, named: UnsafeRawBufferPointer.nothing)
+                if child != 0 { read(structured: AttributeValue(payload), child) }
+            } else if let attribute = WireAttribute(payload), attribute.keyCount > 0 {
+                let name = UnsafeRawBufferPointer(start: attribute.key, count: attribute.keyCount)
+                let child = child(of: node, named: name)
+                if child != 0 { read(structured: AttributeValue(attribute.value), child) }
+            }
+        }
+    }
+
+    /// Gives a value to the lines whose path ends at `node`. A text that is not the span's own may not be kept.
+    func apply(_ value: AttributeValue, at node: Int, isOwned: Bool) {
+        let node = mapping.nodes[node]
+        for index in Int(node.firstAction)..<Int(node.firstAction) + Int(node.actionCount) {
+            let form = actions[index].field.form
+            guard isOwned || form == .count || form == .double else { continue }
+            take(value, actions[index], addedRank: 0)
+        }
+    }
+
+    /// The child of a node; an empty name means "any element". 0 without one.
+    @inline(__always)
+    func child(of node: Int, named name: UnsafeRawBufferPointer) -> Int {
+        var child = Int(mapping.nodes[node].firstChild)
+        while child != 0 {
+            let own = mapping.nodes[child].name
+            if sameBytes(own, name) { return child }
+            child = Int(mapping.nodes[child].sibling)
+        }
+        return 0
+    }
+}
+
+/// Looks for the paths of a mapping in JSON text, or in the text of a Python literal, without decoding the rest.
+///
+/// Values that no path leads to are skipped by counting brackets outside of strings: their inside is not checked.
+/// A text that ends early is read up to there.
+struct BlobReader {
+    /// Most names in a path; also how deep the reader nests.
+    static let deepestPath = 8
+
+    private var cursor: WireCursor
+    /// The bytes are the span's own, so that slices of them may be kept.
+    private let isOwned: Bool
+
+    init(_ cursor: WireCursor, isOwned: Bool) {
+        self.cursor = cursor
+        self.isOwned = isOwned
+    }
+
+    /// The next byte that is no white space; 0 at the end.
+    @inline(__always)
+    mutating func peek() -> UInt8 {
+        while cursor.at < cursor.end {
+            let byte = cursor.at.pointee
+            if byte > 0x20 { return byte }
+            cursor.at += 1
+        }
+        return 0
+    }
+
+    /// Reads one value, by the paths below `node`. False when the text is broken or ends in it.
+    mutating func read(_ node: Int, _ scan: SpanScan) -> Bool {
+        let hasChildren = scan.mapping.nodes[node].firstChild != 0
+        switch peek() {
+        case UInt8(ascii: "{"):
+            guard hasChildren else { return skipNested() }
+            return readObject(node, scan)
+        case UInt8(ascii: "["):
+            let child = scan.child(of: node, named: UnsafeRawBufferPointer.nothing)
+            guard child != 0 else { return skipNested() }
+            return readArray(child, scan)
+        case UInt8(ascii: "\""), UInt8(ascii: "'"):
+            guard let text = string() else { return false }
+            scan.apply(AttributeValue(text: text), at: node, isOwned: isOwned)
+            return true
+        default:
+            guard let word = word() else { return false }
+            scan.apply(AttributeValue(text: word), at: node, isOwned: isOwned)
+            return true
+        }
+    }
+
+    private mutating func readObject(_ node: Int, _ scan: SpanScan) -> Bool {
+        cursor.at += 1
+        while true {
+            switch peek() {
+            case UInt8(ascii: "}"):
+                cursor.at += 1
+                return true
+            case UInt8(ascii: ","): cursor.at += 1
+            case UInt8(ascii: "\""), UInt8(ascii: "'"):
+                guard let key = string(), peek() == UInt8(ascii: ":") else { return false }
+                cursor.at += 1
+                let child = scan.child(of: node, named: key)
+                guard child != 0 && key.count > 0 ? read(child, scan) : skip() else { return false }
+            default: return false
+            }
+        }
+    }
+
+    private mutating func readArray(_ child: Int, _ scan: SpanScan) -> Bool {
+        cursor.at += 1
+        while true {
+            switch peek() {
+            case UInt8(ascii: "]"):
+                cursor.at += 1
+                return true
+            case UInt8(ascii: ","): cursor.at += 1
+            case 0: return false
+            default:
+                guard read(child, scan) else { return false }
+            }
+        }
+    }
+
+    // MARK: Tokens
+
+    /// A value that no path leads to.
+    private mutating func skip() -> Bool {
+        switch peek() {
+        case UInt8(ascii: "{"), UInt8(ascii: "["): return skipNested()
+        case UInt8(ascii: "\""), UInt8(ascii: "'"): return string() != nil
+        default: return word() != nil
+        }
+    }
+
+    private mutating func skipNested() -> Bool {
+        var depth = 0
+        while cursor.at < cursor.end {
+            switch cursor.at.pointee {
+            case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
+            case UInt8(ascii: "}"), UInt8(ascii: "]"):
+                depth -= 1
+                if depth == 0 {
+                    cursor.at += 1
+                    return true
+                }
+            case UInt8(ascii: "\""), UInt8(ascii: "'"):
+                guard string() != nil else { return false }
+                continue
+            default: break
+            }
+            cursor.at += 1
+        }
+        return false
+    }
+
+    /// A string without its quotes, escapes left as they are; nil when it does not end.
+    private mutating func string() -> UnsafeRawBufferPointer? {
+        let quote = cursor.at.pointee
+        cursor.at += 1
+        let start = cursor.at
+        while true {
+            skipPlain(quote)
+            guard cursor.at < cursor.end else { return nil }
+            if cursor.at.pointee == quote { break }
+            // A backslash; what follows it may be a quote.
+            cursor.at += cursor.end - cursor.at >= 2 ? 2 : 1
+        }
+        let text = UnsafeRawBufferPointer(start: start, count: cursor.at - start)
+        cursor.at += 1
+        return text
+    }
+
+    /// Moves to the next backslash or `quote`, or to the end.
+    @inline(__always)
+    private mutating func skipPlain(_ quote: UInt8) {
+        while cursor.end - cursor.at >= 16 {
+            let chunk = UnsafeRawPointer(cursor.at).loadUnaligned(as: SIMD16<UInt8>.self)
+            // The high bit of each byte that is one of the two; bytes beyond ASCII may show it too, which costs a look.
+            let hits = ((chunk ^ quote) &- 1 | (chunk ^ UInt8(ascii: "\\")) &- 1) & ~chunk & 0x80
+            let words = unsafeBitCast(hits, to: SIMD2<UInt64>.self)
+            if words[0] | words[1] != 0 { break }
+            cursor.at += 16
+        }
+        while cursor.at < cursor.end {
+            let byte = cursor.at.pointee
+            if byte == quote || byte == UInt8(ascii: "\\") { return }
+            cursor.at += 1
+        }
+    }
+
+    /// A number, `true`, `null`, `None`: up to what ends a value; nil when there is nothing.
+    private mutating func word() -> UnsafeRawBufferPointer? {
+        let start = cursor.at
+        loop: while cursor.at < cursor.end {
+            switch cursor.at.pointee {
+            case 0...0x20, UInt8(ascii: ","), UInt8(ascii: "}"), UInt8(ascii: "]"), UInt8(ascii: ":"): break loop
+            default: cursor.at += 1
+            }
+        }
+        guard cursor.at > start else { return nil }
+        // A number that the end of the text cut off is not the number.
+        guard cursor.at < cursor.end else { return nil }
+        return UnsafeRawBufferPointer(start: start, count: cursor.at - start)
+    }
+}

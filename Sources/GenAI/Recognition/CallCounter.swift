@@ -1,0 +1,239 @@
+/// Finds the spans whose usage counts, so that each call counts once: of the spans of one batch, or of whole traces.
+///
+/// - Agents and workflows do not count; they repeat what their children used. In a whole trace, one that has usage and
+///   nothing below it that has is a leaf: it counts.
+/// - Of two spans with the same response id one counts: the one with usage, else the inner one, else the first.
+/// - Of two calls one above the other, with the same model and the same tokens (within 2 %), one counts: the one with
+///   the response id, else the inner one. A call whose tokens are the sum of the calls right below it, of the same
+///   model, does not count.
+///
+/// Spans between two calls matter only as links: add those that are no AI spans too, where they are at hand. Without
+/// them the rules see only direct relations. One owner; memory is bounded by `maximumSpans`.
+package struct CallCounter: ~Copyable {
+    /// How far up a span's ancestors are followed.
+    package static let maximumDepth = 64
+
+    /// What is known to be complete.
+    package enum Form: Sendable {
+        /// One batch: other spans of its traces may be elsewhere.
+        case batch
+        /// All spans of the traces.
+        case wholeTraces
+    }
+
+    /// What became of a span.
+    package struct Decision: Sendable, Equatable {
+        /// `none` when the usage counts (given that the kind is billable).
+        package var rule: AggregateRule
+        /// Index of the record that counts instead; nil when no single one does.
+        package var countedBy: Int?
+    }
+
+    /// Most spans at a time.
+    package let maximumSpans: Int
+    /// In the order in which they were added.
+    package private(set) var records: [CallRecord] = []
+    private var decisions: [Decision] = []
+    /// Below each record: the tokens of the nearest candidates, how many they are, and one that represents them.
+    private var below: [Below] = []
+    /// Open-addressed: index of a record + 1, by trace and span id.
+    private var slots: [UInt32] = []
+
+    private struct Below {
+        var input: Int64 = 0
+        var output: Int64 = 0
+        var count = 0
+        var isOfModel = true
+        /// The candidate that counts for a call and those above it that repeat it.
+        var representative: Int32 = -1
+        var hasUsageBelow = false
+        var parent: Int32 = -1
+        var depth: Int32 = 0
+    }
+
+    /// Part of the tokens by which two counts may differ and still be the same, in per cent.
+    private static let tolerance: Int64 = 2
+
+    /// - Parameter maximumSpans: at most 2^30.
+    package init(maximumSpans: Int = 65_536) { self.maximumSpans = min(max(1, maximumSpans), 1 << 30) }
+
+    /// Forgets all records, keeps the memory.
+    package mutating func removeAll() {
+        records.removeAll(keepingCapacity: true)
+        decisions.removeAll(keepingCapacity: true)
+        below.removeAll(keepingCapacity: true)
+    }
+
+    /// Adds a span. False, and nothing is added, when `maximumSpans` are there.
+    @discardableResult
+    package mutating func add(_ record: CallRecord) -> Bool {
+        guard records.count < maximumSpans else { return false }
+        records.append(record)
+        return true
+    }
+
+    /// The decision of `decide` about the record at `index`. Out of range: counts.
+    package func decision(_ index: Int) -> Decision {
+        decisions.indices.contains(index) ? decisions[index] : Decision(rule: .none)
+    }
+
+    /// Decides about all records. Cost: linear in their number times the depth of the traces.
+    package mutating func decide(_ form: Form) {
+        decisions.removeAll(keepingCapacity: true)
+        below.removeAll(keepingCapacity: true)
+        for record in records { decisions.append(Decision(rule: record.aggregate)) }
+        below = [Below](repeating: Below(), count: records.count)
+        guard records.count > 1 || form == .wholeTraces else { return }
+        link()
+        let order = deepestFirst()
+        settleResponses(order)
+        for index in order where records[index].isCandidate && decisions[index].rule == .none { settle(index) }
+        if form == .wholeTraces { settleLoneAggregates(order) }
+    }
+
+    // MARK: Links
+
+    private mutating func link() {
+        var size = 16
+        while size < records.count * 2 { size *= 2 }
+        slots = [UInt32](repeating: 0, count: size)
+        for index in records.indices {
+            var slot = Self.hash(records[index].traceID, records[index].spanID) & (size - 1)
+            while slots[slot] != 0 { slot = (slot + 1) & (size - 1) }
+            slots[slot] = UInt32(index + 1)
+        }
+        for index in records.indices where records[index].parentSpanID != 0 {
+            below[index].parent = Int32(find(records[index].traceID, records[index].parentSpanID))
+        }
+        for index in records.indices { below[index].depth = Int32(depth(of: index)) }
+    }
+
+    private static func hash(_ trace: (UInt64, UInt64), _ span: UInt64) -> Int {
+        var mixed = (trace.0 ^ trace.1 &* 0x9E37_79B9_7F4A_7C15 ^ span) &* 0xD6E8_FEB8_6659_FD93
+        mixed ^= mixed >> 32
+        mixed = mixed &* 0xD6E8_FEB8_6659_FD93
+        return Int(truncatingIfNeeded: mixed >> 33)
+    }
+
+    /// The first record of a span; -1 without one.
+    private func find(_ trace: (UInt64, UInt64), _ span: UInt64) -> Int {
+        let mask = slots.count - 1
+        var slot = Self.hash(trace, span) & mask
+        while slots[slot] != 0 {
+            let index = Int(slots[slot]) - 1
+            if records[index].spanID == span, records[index].traceID == trace { return index }
+            slot = (slot + 1) & mask
+        }
+        return -1
+    }
+
+    /// Ancestors that are there; a loop in the parent ids ends at the limit.
+    private func depth(of index: Int) -> Int {
+        var depth = 0
+        var above = Int(below[index].parent)
+        while above >= 0, depth < Self.maximumDepth {
+            depth += 1
+            above = Int(below[above].parent)
+        }
+        return depth
+    }
+
+    private func deepestFirst() -> [Int] {
+        records.indices.sorted { left, right in
+            below[left].depth != below[right].depth ? below[left].depth > below[right].depth : left < right
+        }
+    }
+
+    // MARK: Rules
+
+    /// Leaves one of the candidates of a trace that have the same response id.
+    private mutating func settleResponses(_ order: [Int]) {
+        let withResponse = order.filter { records[$0].isCandidate && records[$0].response != 0 }
+        guard withResponse.count > 1 else { return }
+        // Neighbours after sorting: same trace, same response; within it the one that counts comes first.
+        let sorted = withResponse.sorted { left, right in
+            let (a, b) = (records[left], records[right])
+            if a.traceID.0 != b.traceID.0 { return a.traceID.0 < b.traceID.0 }
+            if a.traceID.1 != b.traceID.1 { return a.traceID.1 < b.traceID.1 }
+            if a.response != b.response { return a.response < b.response }
+            if a.hasUsage != b.hasUsage { return a.hasUsage }
+            if below[left].depth != below[right].depth { return below[left].depth > below[right].depth }
+            return left < right
+        }
+        var first = sorted[0]
+        for index in sorted.dropFirst() {
+            if records[index].response == records[first].response, records[index].traceID == records[first].traceID {
+                decisions[index] = Decision(rule: .sameResponse, countedBy: first)
+            } else {
+                first = index
+            }
+        }
+    }
+
+    /// Compares a candidate with what lies below it, and reports it to the nearest candidate above. All below it are
+    /// settled.
+    private mutating func settle(_ index: Int) {
+        let record = records[index]
+        let children = below[index]
+        below[index].representative = Int32(index)
+        if children.count > 0, children.isOfModel, record.hasUsage,
+            Self.isSame(record.input, children.input), Self.isSame(record.output, children.output)
+        {
+            let inner = Int(children.representative)
+            if children.count == 1, inner >= 0, record.response != 0, records[inner].response == 0 {
+                decisions[inner] = Decision(rule: .repeatsAncestor, countedBy: index)
+            } else {
+                decisions[index] = Decision(
+                    rule: .repeatsDescendant, countedBy: children.count == 1 && inner >= 0 ? inner : nil)
+                below[index].representative = children.count == 1 ? children.representative : Int32(index)
+            }
+        }
+        report(index)
+    }
+
+    /// Adds a candidate to the nearest candidate above it, and tells the aggregates above that they are none of the
+    /// leaves.
+    private mutating func report(_ index: Int) {
+        let record = records[index]
+        var above = Int(below[index].parent)
+        var isReported = false
+        var steps = 0
+        while above >= 0, steps < Self.maximumDepth {
+            steps += 1
+            if record.hasUsage { below[above].hasUsageBelow = true }
+            if !isReported, above != index, records[above].isCandidate {
+                isReported = true
+                below[above].count += 1
+                below[above].input += max(0, record.input)
+                below[above].output += max(0, record.output)
+                below[above].representative = below[index].representative
+                if record.model != 0, records[above].model != 0, record.model != records[above].model {
+                    below[above].isOfModel = false
+                }
+                if record.kind != records[above].kind { below[above].isOfModel = false }
+            }
+            above = Int(below[above].parent)
+        }
+    }
+
+    private static func isSame(_ own: Int64, _ other: Int64) -> Bool {
+        let own = max(0, own)
+        let difference = own > other ? own - other : other - own
+        return difference <= own / 100 * tolerance + own % 100 * tolerance / 100
+    }
+
+    /// Aggregates with usage of their own and none below: hosted agents, whose calls nobody sees.
+    private mutating func settleLoneAggregates(_ order: [Int]) {
+        for index in order
+        where records[index].aggregate == .operation && records[index].hasUsage && !below[index].hasUsageBelow {
+            decisions[index] = Decision(rule: .none)
+            var above = Int(below[index].parent)
+            var steps = 0
+            while above >= 0, steps < Self.maximumDepth {
+                below[above].hasUsageBelow = true
+                above = Int(below[above].parent)
+                steps += 1
+            }
+        }
+    }
+}

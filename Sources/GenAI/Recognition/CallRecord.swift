@@ -1,0 +1,65 @@
+/// What counting once needs to know of an AI span: plain values, to be kept as long as need be. 88 bytes.
+package struct CallRecord: Sendable, Equatable {
+    package var traceID: (UInt64, UInt64)
+    package var spanID: UInt64
+    /// 0 for a root span.
+    package var parentSpanID: UInt64
+    /// Hash of the model's name (response model, else request model); 0 without one.
+    package var model: UInt64
+    /// Hash of the response id; 0 without one.
+    package var response: UInt64
+    /// Normalised counts; -1 when not reported.
+    package var input: Int64
+    package var output: Int64
+    package var kind: CallKind
+    /// What the span alone says.
+    package var aggregate: AggregateRule
+
+    /// True when some count is known.
+    package var hasUsage: Bool { input >= 0 || output >= 0 }
+    /// True when the usage may be priced, as far as the span alone says.
+    package var isCandidate: Bool { kind.isBillable && aggregate == .none }
+
+    /// The record of a recognised span.
+    package init(_ call: ModelCall) {
+        traceID = call.traceID
+        spanID = call.spanID
+        parentSpanID = call.parentSpanID
+        model = Self.hash(call.responseModel ?? call.requestModel)
+        response = Self.hash(call.responseID)
+        input = call.usage.input ?? -1
+        output = call.usage.output ?? -1
+        kind = call.kind
+        aggregate = call.aggregate
+    }
+
+    /// A span that is no AI span. It only links others.
+    package init(traceID: (UInt64, UInt64), spanID: UInt64, parentSpanID: UInt64) {
+        self.traceID = traceID
+        self.spanID = spanID
+        self.parentSpanID = parentSpanID
+        model = 0
+        response = 0
+        input = -1
+        output = -1
+        kind = .other
+        aggregate = .none
+    }
+
+    package static func == (left: CallRecord, right: CallRecord) -> Bool {
+        left.traceID == right.traceID && left.spanID == right.spanID && left.parentSpanID == right.parentSpanID
+            && left.model == right.model && left.response == right.response && left.input == right.input
+            && left.output == right.output && left.kind == right.kind && left.aggregate == right.aggregate
+    }
+
+    /// FNV-1a, 64 bits; the same in every process. 0 stands for "none".
+    private static func hash(_ text: UnsafeRawBufferPointer?) -> UInt64 {
+        guard let text, text.count > 0 else { return 0 }
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        for byte in text.prefix(maximumHashed) { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
+        return max(1, hash)
+    }
+
+    /// Bytes of a name that are hashed.
+    private static let maximumHashed = 512
+}

@@ -1,0 +1,207 @@
+extension SpanScan {
+    /// Gives a value to the field of an action, unless the field has a better one.
+    @inline(__always)
+    func take(_ value: AttributeValue, _ index: Int, addedRank: UInt8) {
+        let action = actions[index]
+        if action.flags.contains(.onlyKind) {
+            guard waitingCount < 4 else { return }
+            waiting[waitingCount] = (UInt16(truncatingIfNeeded: index), value)
+            waitingCount &+= 1
+            return
+        }
+        take(value, action, addedRank: addedRank)
+    }
+
+    func take(_ value: AttributeValue, _ action: FieldAction, addedRank: UInt8) {
+        let slot = Int(action.field.rawValue)
+        let rank = action.rank &+ addedRank
+        let best = ranks[slot]
+        // Of equal keys the last counts: what was appended to a span replaces what it said before.
+        guard rank < best || rank == best && action.flags.isDisjoint(with: [.first]) || isHighest(action) else {
+            return
+        }
+        let taken: Bool
+        switch action.field.form {
+        case .text: taken = takeText(value, action)
+        case .count: taken = takeCount(value, action)
+        case .operation: taken = takeOperation(value, action)
+        case .provider: taken = takeProvider(value, action)
+        case .double: taken = takeDouble(value, action)
+        case .flag: taken = takeFlag(value)
+        case .reasons: taken = takeReasons(value)
+        }
+        let field = CallFields(action.field)
+        if taken {
+            ranks[slot] = rank
+            if action.flags.contains(.isCurrent), addedRank == 0, isCurrentForm(value, action) {
+                call.pointee.current.insert(field)
+                call.pointee.outdated.remove(field)
+                return
+            }
+            call.pointee.current.remove(field)
+        }
+        if action.flags.contains(.isCurrent), addedRank == 0 { call.pointee.outdated.insert(field) }
+    }
+
+    @inline(__always)
+    private func isHighest(_ action: FieldAction) -> Bool {
+        action.flags.contains(.highest) && ranks[Int(action.field.rawValue)] == action.rank
+    }
+
+    /// Whether a value taken from the field's current name has the type we write, too.
+    @inline(__always)
+    private func isCurrentForm(_ value: AttributeValue, _ action: FieldAction) -> Bool {
+        switch action.field.form {
+        case .text: return true
+        case .count: return value.form == .int
+        case .double: return value.form == .double
+        case .flag: return value.form == .bool
+        case .reasons: return value.form == .array
+        case .operation, .provider:
+            guard let text = text(action.field) else { return false }
+            return sameBytes(text, value.content)
+        }
+    }
+
+    private func takeText(_ value: AttributeValue, _ action: FieldAction) -> Bool {
+        guard value.form == .text else { return false }
+        let text = action.flags.contains(.quoted) ? unquoted(value.content) : value.content
+        guard text.count > 0 else { return false }
+        if action.flags.contains(.ignoreAuto), equalsFolded(text, "auto") { return false }
+        set(action.field, text: text)
+        return true
+    }
+
+    private func takeCount(_ value: AttributeValue, _ action: FieldAction) -> Bool {
+        guard let count = value.count else {
+            if !Self.isNothing(value) {
+                call.pointee.marks.insert(.invalidCount)
+                invalidCounts.insert(CallFields(action.field))
+            }
+            return false
+        }
+        set(action.field, bits: UInt64(bitPattern: count))
+        if action.field == .input { inputFlags = action.flags }
+        if action.field == .output { outputFlags = action.flags }
+        return true
+    }
+
+    /// Absent, empty, JSON's null and Python's None say nothing; anything else that is no count is a fault.
+    private static func isNothing(_ value: AttributeValue) -> Bool {
+        value.form == .absent
+            || value.form == .text
+                && (value.content.count == 0 || equalsFolded(value.content, "null")
+                    || equalsFolded(value.content, "none"))
+    }
+
+    private func takeDouble(_ value: AttributeValue, _ action: FieldAction) -> Bool {
+        guard var number = action.flags.contains(.sinceStart) ? secondsSinceStart(value) : value.number else {
+            return false
+        }
+        if action.flags.contains(.milliseconds)
+            || action.flags.contains(.millisecondsFromSource) && source == action.argument
+        {
+            number /= 1000
+        }
+        switch action.field {
+        case .cost:
+            guard number >= 0 else { return false }
+            if number == 0, action.flags.contains(.zeroUnknown) {
+                hasZeroCost = true
+                return false
+            }
+        case .firstChunk:
+            guard number >= 0 else { return false }
+        default:
+            if action.flags.contains(.highest), call.pointee.present.contains(action.field),
+                ranks[Int(action.field.rawValue)] == action.rank,
+                Double(bitPattern: numbers[Int(action.field.rawValue) - CallField.textSlots]) >= number
+            {
+                return false
+            }
+        }
+        set(action.field, bits: number.bitPattern)
+        return true
+    }
+
+    private func takeFlag(_ value: AttributeValue) -> Bool {
+        guard let flag = value.flag else { return false }
+        set(.streaming, bits: flag ? 1 : 0)
+        return true
+    }
+
+    private func takeReasons(_ value: AttributeValue) -> Bool {
+        guard value.form == .array || value.form == .text, value.content.count > 0 else { return false }
+        call.pointee.finishReasons = value
+        call.pointee.present.insert(CallFields(.finish))
+        return true
+    }
+
+    private func takeOperation(_ value: AttributeValue, _ action: FieldAction) -> Bool {
+        guard value.form == .text else { return false }
+        var text = action.flags.contains(.quoted) ? unquoted(value.content) : value.content
+        if action.flags.contains(.untilSpace), let space = position(of: 0x20, in: text) {
+            text = UnsafeRawBufferPointer(rebasing: text[..<space])
+        }
+        guard let entry = operation(text) else {
+            guard action.flags.contains(.elseMCP) else { return false }
+            operationKind = .mcp
+            call.pointee.present.remove(CallFields(.operation))
+            return true
+        }
+        operationKind = entry.kind
+        if entry.name.count > 0 {
+            set(.operation, text: entry.name)
+        } else {
+            call.pointee.present.remove(CallFields(.operation))
+        }
+        return true
+    }
+
+    @inline(__always)
+    private func operation(_ text: UnsafeRawBufferPointer) -> OperationEntry? {
+        let index = mapping.operations.findFolded(text)
+        return index >= 0 ? mapping.operationEntries[index] : operationByPrefix(text)
+    }
+
+    @inline(never)
+    private func operationByPrefix(_ text: UnsafeRawBufferPointer) -> OperationEntry? {
+        mapping.operationPrefixes.first { $0.prefix.matches(text) }.map { mapping.operationEntries[$0.entry] }
+    }
+
+    private func takeProvider(_ value: AttributeValue, _ action: FieldAction) -> Bool {
+        guard value.form == .text else { return false }
+        let text = action.flags.contains(.quoted) ? unquoted(value.content) : value.content
+        guard text.count > 0 else { return false }
+        var found = providers.provider(ofValue: text)
+        var shown = text
+        if found < 0, action.flags.contains(.untilDot), let dot = position(of: UInt8(ascii: "."), in: text), dot > 0 {
+            shown = UnsafeRawBufferPointer(rebasing: text[..<dot])
+            found = providers.provider(ofValue: shown)
+        }
+        guard found != ProviderTables.framework else { return false }
+        set(.provider, text: found >= 0 ? mapping.names[found] : shown)
+        call.pointee.providerOrigin = .attribute
+        return true
+    }
+
+    /// Who wrote the span, as far as it is known.
+    var source: UInt8 {
+        if mark != 0 { return mapping.marks[Int(mark) - 1].source }
+        if let scopeSource { return scopeSource }
+        let number = min(rule, tentativeRule)
+        return number == Self.noRule ? 0 : mapping.rules[Int(number) - 1].source
+    }
+
+    /// From a time in text, which is a date or a number of nanoseconds or seconds since 1970.
+    private func secondsSinceStart(_ value: AttributeValue) -> Double? {
+        guard value.form == .text, call.pointee.startTime > 0 else { return nil }
+        var text = unquoted(value.content)
+        // Written through two JSON encoders, the inner quotes are escaped.
+        if text.count > 4, text[0] == UInt8(ascii: "\\"), text[text.count - 2] == UInt8(ascii: "\\") {
+            text = UnsafeRawBufferPointer(rebasing: text[2..<(text.count - 2)])
+        }
+        guard let time = UTCTime.nanoseconds(text), time >= call.pointee.startTime else { return nil }
+        return Double(time - call.pointee.startTime) / 1e9
+    }
+}
