@@ -6,6 +6,8 @@ import time
 from email.utils import formatdate
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (ExportTraceServiceRequest,
                                                                       ExportTraceServiceResponse)
@@ -54,6 +56,16 @@ def test_retry_after_as_a_date(martlet, sink):
     sink.wait_for_spans(1)
     # Dates have whole seconds.
     assert 1.9 <= gap(sink.deliveries) < 5.0
+
+
+def test_retry_info_in_the_status(martlet, sink):
+    """google.rpc.RetryInfo holds where there is no Retry-After."""
+    status = Status(code=14)
+    status.details.add().Pack(RetryInfo(retry_delay=Duration(seconds=1, nanos=500_000_000)))
+    sink.behaviour = first(1, answer(503, status.SerializeToString(), Content_Type="application/x-protobuf"))
+    martlet.post(traces(1))
+    sink.wait_for_spans(1)
+    assert 1.5 <= gap(sink.deliveries) < 3.5
 
 
 @pytest.mark.parametrize("value", ["0", "-5", "soon", "1.5.2", "", "Thu, 01 Jan 1970 00:00:00 GMT"])
