@@ -87,7 +87,15 @@ package struct CallCounter: ~Copyable {
         link()
         let order = deepestFirst()
         settleResponses(order)
-        for index in order where records[index].isCandidate && decisions[index].rule == .none { settle(index) }
+        for index in order where records[index].isCandidate {
+            if decisions[index].rule == .none {
+                settle(index)
+            } else if let winner = decisions[index].countedBy, !isAbove(index, winner) {
+                // To those above it stands for the call that counts elsewhere.
+                below[index].representative = Int32(winner)
+                report(index)
+            }
+        }
         if form == .wholeTraces { settleLoneAggregates(order) }
     }
 
@@ -201,7 +209,8 @@ package struct CallCounter: ~Copyable {
         while above >= 0, steps < Self.maximumDepth {
             steps += 1
             if record.hasUsage { below[above].hasUsageBelow = true }
-            if !isReported, above != index, records[above].isCandidate {
+            // One that counts elsewhere is no wrapper any more: the call is compared with the next above it.
+            if !isReported, above != index, records[above].isCandidate, decisions[above].rule == .none {
                 isReported = true
                 below[above].count += 1
                 below[above].input += max(0, record.input)
@@ -214,6 +223,18 @@ package struct CallCounter: ~Copyable {
             }
             above = Int(below[above].parent)
         }
+    }
+
+    /// Whether `upper` is an ancestor of `lower`.
+    private func isAbove(_ upper: Int, _ lower: Int) -> Bool {
+        var above = Int(below[lower].parent)
+        var steps = 0
+        while above >= 0, steps < Self.maximumDepth {
+            if above == upper { return true }
+            above = Int(below[above].parent)
+            steps += 1
+        }
+        return false
     }
 
     private static func isSame(_ own: Int64, _ other: Int64) -> Bool {

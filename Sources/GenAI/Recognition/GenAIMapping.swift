@@ -20,6 +20,7 @@ package final class GenAIMapping: @unchecked Sendable {
     let actions: UnsafeMutablePointer<FieldAction>
     let patterns: UnsafeMutablePointer<KeyPattern>
     let nodes: UnsafeMutablePointer<PathNode>
+    let actionCount: Int
     let patternCount: Int
     let ruleCount: Int
     let spanNameCount: Int
@@ -92,6 +93,7 @@ package final class GenAIMapping: @unchecked Sendable {
         patterns = Self.freeze(finished.patterns)
         nodes = Self.freeze(finished.nodes)
         rules = Self.freeze(finished.rules)
+        actionCount = finished.actions.count
         patternCount = finished.patterns.count
         ruleCount = finished.rules.count
         spanNameCount = finished.spanNames.count

@@ -150,7 +150,9 @@ struct MappingBuilder {
                 guard action.rank == 0 else { throw line.fault("the name under which a field is written comes first") }
                 action.flags.insert(.isCurrent)
             }
-            if key.contains(UInt8(ascii: "#")) { action.flags.insert(.first) }
+            if key.contains(UInt8(ascii: "#")), !action.flags.contains(.highest) {
+                throw line.fault("a key with `#` needs `highest`: which of the values counts must not depend on order")
+            }
             drafts[index].actions.append(action)
         } else {
             if steps.contains([UInt8(ascii: "#")]) { action.flags.insert(.first) }

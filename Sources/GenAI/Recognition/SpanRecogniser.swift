@@ -87,8 +87,10 @@ final class SpanScan {
     /// Fields for which something was given that is no count.
     var invalidCounts = CallFields()
     var structuredBytesLeft = SpanRecogniser.maximumStructuredBytes
-    /// Values that wait for the kind, and texts that wait for the rest.
-    var waiting = InlineArray<4, (action: UInt16, value: AttributeValue)>(repeating: (0, AttributeValue()))
+    /// Values that wait for the kind or the start, and texts that wait for the rest.
+    static let maximumWaiting = 8
+    var waiting = InlineArray<8, (action: UInt16, addedRank: UInt8, value: AttributeValue)>(
+        repeating: (0, 0, AttributeValue()))
     var waitingCount = 0
     var blobs = InlineArray<8, (root: UInt16, value: AttributeValue)>(repeating: (0, AttributeValue()))
     var blobCount = 0

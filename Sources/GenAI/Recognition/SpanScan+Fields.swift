@@ -3,9 +3,10 @@ extension SpanScan {
     @inline(__always)
     func take(_ value: AttributeValue, _ index: Int, addedRank: UInt8) {
         let action = actions[index]
-        if action.flags.contains(.onlyKind) {
-            guard waitingCount < 4 else { return }
-            waiting[waitingCount] = (UInt16(truncatingIfNeeded: index), value)
+        // The kind is known, and the span's start, when all fields have been read.
+        if !action.flags.isDisjoint(with: [.onlyKind, .sinceStart]) {
+            guard waitingCount < Self.maximumWaiting else { return }
+            waiting[waitingCount] = (UInt16(truncatingIfNeeded: index), addedRank, value)
             waitingCount &+= 1
             return
         }

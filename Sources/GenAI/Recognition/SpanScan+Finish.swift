@@ -88,12 +88,12 @@ extension SpanScan {
         }
     }
 
-    /// Values that count for one kind of span only.
+    /// Values that count for one kind of span only, or from the span's start on.
     private func takeWaiting() {
         for index in 0..<waitingCount {
             let action = actions[Int(waiting[index].action)]
-            guard action.argument == call.pointee.kind.rawValue else { continue }
-            take(waiting[index].value, action, addedRank: 0)
+            if action.flags.contains(.onlyKind), action.argument != call.pointee.kind.rawValue { continue }
+            take(waiting[index].value, action, addedRank: waiting[index].addedRank)
         }
     }
 

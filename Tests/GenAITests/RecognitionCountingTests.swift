@@ -1,0 +1,224 @@
+import Testing
+
+@testable import GenAI
+
+/// A span of a trace, as short as can be.
+private func span(
+    _ id: UInt64, below parent: UInt64 = 0, _ kind: CallKind = .model, model: UInt64 = 1, response: UInt64 = 0,
+    input: Int64 = -1, output: Int64 = -1, trace: UInt64 = 1
+) -> CallRecord {
+    var record = CallRecord(traceID: (trace, trace), spanID: id, parentSpanID: parent)
+    record.kind = kind
+    record.aggregate = kind.isAggregate ? .operation : .none
+    record.model = model
+    record.response = response
+    record.input = input
+    record.output = output
+    return record
+}
+
+@Suite struct RecognitionCountingTests {
+    /// The rule of each span, in order.
+    private func rules(_ spans: [CallRecord], _ form: CallCounter.Form = .wholeTraces) -> [AggregateRule] {
+        decisions(spans, form).map(\.rule)
+    }
+
+    private func decisions(_ spans: [CallRecord], _ form: CallCounter.Form = .wholeTraces) -> [CallCounter.Decision] {
+        var counter = CallCounter()
+        for span in spans { counter.add(span) }
+        counter.decide(form)
+        return spans.indices.map { counter.decision($0) }
+    }
+
+    @Test func agentsRepeatTheirChildren() {
+        #expect(
+            rules([
+                span(1, .agent, input: 30, output: 3), span(2, below: 1, input: 10, output: 1),
+                span(3, below: 1, input: 20, output: 2),
+            ]) == [.operation, .none, .none])
+    }
+
+    @Test func aHostedAgentCountsInAWholeTraceOnly() {
+        let spans = [
+            span(1, .workflow, input: 30, output: 3), span(2, below: 1, .agent, input: 30, output: 3),
+            span(3, below: 2, .tool),
+        ]
+        #expect(rules(spans) == [.operation, .none, .none])
+        #expect(rules(spans, .batch) == [.operation, .operation, .none])
+    }
+
+    @Test func theWrapperOfACallDoesNotCount() {
+        let spans = [span(1, input: 100, output: 10), span(2, below: 1, input: 100, output: 10)]
+        #expect(decisions(spans, .batch) == [.init(rule: .repeatsDescendant, countedBy: 1), .init(rule: .none)])
+        // In whatever order they come.
+        #expect(rules(spans.reversed()) == [.none, .repeatsDescendant])
+    }
+
+    @Test func theOneWithTheResponseIDCounts() {
+        #expect(
+            rules([span(1, response: 7, input: 100, output: 10), span(2, below: 1, input: 100, output: 10)])
+                == [.none, .repeatsAncestor])
+        #expect(
+            rules([span(1, input: 100, output: 10), span(2, below: 1, response: 7, input: 100, output: 10)])
+                == [.repeatsDescendant, .none])
+    }
+
+    @Test func threeOnTopOfEachOther() {
+        func three(_ a: UInt64, _ b: UInt64, _ c: UInt64) -> [AggregateRule] {
+            rules([
+                span(1, response: a, input: 9, output: 1), span(2, below: 1, response: b, input: 9, output: 1),
+                span(3, below: 2, response: c, input: 9, output: 1),
+            ])
+        }
+        for responses in [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, 0, 1), (0, 1, 1), (1, 1, 1)] {
+            let rules = three(UInt64(responses.0), UInt64(responses.1), UInt64(responses.2))
+            #expect(rules.filter { $0 == .none }.count == 1, "\(responses): \(rules)")
+        }
+    }
+
+    @Test func otherSpansMayStandBetween() {
+        let between = CallRecord(traceID: (1, 1), spanID: 5, parentSpanID: 1)
+        #expect(
+            rules([span(1, input: 100, output: 10), between, span(2, below: 5, input: 100, output: 10)])
+                == [.repeatsDescendant, .none, .none])
+    }
+
+    @Test func differentTokensModelsOrKindsAreDifferentCalls() {
+        #expect(rules([span(1, input: 100, output: 10), span(2, below: 1, input: 50, output: 10)]) == [.none, .none])
+        #expect(
+            rules([span(1, input: 100, output: 10), span(2, below: 1, model: 2, input: 100, output: 10)])
+                == [.none, .none])
+        #expect(
+            rules([span(1, .embeddings, input: 100), span(2, below: 1, input: 100)]) == [.none, .none])
+        // Side by side is not one above the other: two equal calls are two calls.
+        #expect(
+            rules([span(1, .agent), span(2, below: 1, input: 9, output: 1), span(3, below: 1, input: 9, output: 1)])
+                == [.operation, .none, .none])
+    }
+
+    @Test func twoPerCentAreTheSame() {
+        #expect(
+            rules([span(1, input: 1000, output: 100), span(2, below: 1, input: 985, output: 99)])
+                == [.repeatsDescendant, .none])
+        #expect(
+            rules([span(1, input: 1000, output: 100), span(2, below: 1, input: 970, output: 100)]) == [.none, .none])
+    }
+
+    /// An embedding wrapper and its calls have the same operation.
+    @Test func theSumOfTheCallsBelow() {
+        #expect(
+            rules([
+                span(1, .embeddings, input: 30), span(2, below: 1, .embeddings, input: 10),
+                span(3, below: 1, .embeddings, input: 20),
+            ]) == [.repeatsDescendant, .none, .none])
+    }
+
+    @Test func theSameResponseCountsOnceWhereverItIs() {
+        #expect(
+            decisions(
+                [
+                    span(1, .agent), span(2, below: 1, response: 7, input: 9, output: 1),
+                    span(3, below: 1, response: 7, input: 9, output: 1),
+                ], .batch
+            ).map(\.rule) == [.operation, .none, .sameResponse])
+        // The one with usage, though it comes last.
+        #expect(
+            decisions([span(1, response: 7), span(2, response: 7, input: 9, output: 1)])
+                == [.init(rule: .sameResponse, countedBy: 1), .init(rule: .none)])
+        // In another trace it is another call.
+        #expect(
+            rules([span(1, response: 7, input: 9), span(1, response: 7, input: 9, trace: 2)]) == [.none, .none])
+    }
+
+    @Test func loopsAndLostParents() {
+        #expect(
+            rules([span(1, below: 2, input: 9), span(2, below: 1, input: 50), span(3, below: 3, input: 7)])
+                == [.none, .none, .none])
+        #expect(rules([span(1, below: 99, input: 9)]) == [.none])
+        #expect(rules([]) == [])
+    }
+
+    @Test func memoryIsBounded() {
+        var counter = CallCounter(maximumSpans: 2)
+        #expect(counter.add(span(1)) && counter.add(span(2)))
+        let third = counter.add(span(3))
+        #expect(!third)
+        counter.removeAll()
+        let again = counter.add(span(3))
+        #expect(again)
+        #expect(counter.records.count == 1)
+    }
+
+    /// Whatever the tree: what counts is no more than the leaves, and every group of repeats keeps one.
+    @Test func randomTrees() {
+        var random = RecognitionRandom(state: 3)
+        for _ in 0..<500 {
+            // Real calls, each wrapped zero to three times in spans that repeat it, below agents or plain spans.
+            var spans: [CallRecord] = [span(1, .agent, input: 1, output: 1)]
+            var next: UInt64 = 2
+            var truth: Int64 = 0
+            for _ in 0..<Int.random(in: 1...6, using: &random) {
+                let tokens = Int64.random(in: 100...100_000, using: &random)
+                let response: UInt64 = Bool.random(using: &random) ? next : 0
+                truth += tokens
+                var parent: UInt64 = 1
+                for level in 0...Int.random(in: 0...3, using: &random) {
+                    if Bool.random(using: &random) {
+                        spans.append(CallRecord(traceID: (1, 1), spanID: next, parentSpanID: parent))
+                        parent = next
+                        next += 1
+                    }
+                    let hasResponse = level == 0 || Bool.random(using: &random)
+                    spans.append(
+                        span(next, below: parent, response: hasResponse ? response : 0, input: tokens, output: 5))
+                    parent = next
+                    next += 1
+                }
+            }
+            spans.shuffle(using: &random)
+            let rules = rules(spans)
+            let counted = zip(spans, rules).reduce(Int64(0)) { sum, item in
+                item.0.isCandidate && item.0.hasUsage && item.1 == .none ? sum + item.0.input : sum
+            }
+            #expect(counted == truth)
+        }
+    }
+
+    @Test func recordsOfCalls() throws {
+        let mapping = try GenAIMapping.builtIn()
+        let bytes = spanBytes(parent: 3, id: 4) { span in
+            span.attribute("gen_ai.operation.name", "chat")
+            span.attribute("gen_ai.request.model", "m")
+            span.attribute("gen_ai.usage.input_tokens", 5)
+        }
+        let record = recognise(bytes, mapping) { $0.map(CallRecord.init) }
+        #expect(record?.spanID == 4 && record?.parentSpanID == 3 && record?.input == 5 && record?.output == -1)
+        #expect(record?.isCandidate == true && record?.model != 0 && record?.response == 0)
+        #expect(record?.traceID.0 == 7 && record?.traceID.1 == 9)
+        #expect(MemoryLayout<CallRecord>.stride == 72)
+    }
+
+    // MARK: Spans that were counted
+
+    @Test func aSpanCountsOnce() {
+        var counted = CountedSpans(capacity: 64)
+        let first = counted.insert(traceID: (1, 2), spanID: 3)
+        let again = counted.insert(traceID: (1, 2), spanID: 3)
+        let other = counted.insert(traceID: (1, 2), spanID: 4)
+        let zero = counted.insert(traceID: (0, 0), spanID: 1)
+        #expect(first && !again && other && zero)
+    }
+
+    @Test func atLeastHalfOfTheCapacityIsRemembered() {
+        var counted = CountedSpans(capacity: 1024)
+        #expect(counted.capacity == 1024)
+        for id in 1...UInt64(10_000) {
+            let isNew = counted.insert(traceID: (id &* 77, id), spanID: id)
+            #expect(isNew)
+            // One of the last 511 is known still.
+            let recent = max(1, id - min(id - 1, 511))
+            let isKnown = !counted.insert(traceID: (recent &* 77, recent), spanID: recent)
+            #expect(isKnown, "\(recent) after \(id)")
+        }
+    }
+}
