@@ -57,7 +57,8 @@ import Testing
         let above = try cost(usage, "openai", "gpt-5.5", .flex)
         #expect(above.cost?.description == "5" && above.conditions.contains(.derivedTierPrice) && above.isEstimate)
         // A batch discount that holds for cached reads holds for writes.
-        let written = TokenUsage(input: 30_000, cacheRead: 10_000, cacheWrite5m: 10_000, cacheWrite1h: 10_000, output: 1_000)
+        let written = TokenUsage(
+            input: 30_000, cacheRead: 10_000, cacheWrite5m: 10_000, cacheWrite1h: 10_000, output: 1_000)
         let standard = try #require(cost(written, "anthropic", "claude-opus-5-5").cost)
         let batch = try #require(cost(written, "anthropic", "claude-opus-5-5", .batch).cost)
         #expect(batch.zeptodollars * 2 == standard.zeptodollars)
@@ -103,7 +104,8 @@ import Testing
         let partial = try cost(TokenUsage(output: 10), "openai", "gpt-4o")
         #expect(partial.cost?.description == "0.0001" && partial.conditions.contains(.partialUsage))
         #expect(!(try cost(usage, "openai", "gpt-4o").conditions.contains(.partialUsage)))
-        #expect(!(try cost(TokenUsage(input: 10), "openai", "text-embedding-3-small").conditions.contains(.partialUsage)))
+        #expect(
+            !(try cost(TokenUsage(input: 10), "openai", "text-embedding-3-small").conditions.contains(.partialUsage)))
     }
 
     @Test func feesAndUnits() throws {
@@ -111,13 +113,15 @@ import Testing
         #expect(try cost(TokenUsage(input: 999, requests: 3), "cohere", "rerank-v3.5").cost?.description == "0.006")
         let image = try cost(TokenUsage(images: 3), "aws_bedrock", "stability.stable-image-core-v1:1")
         #expect(image.status == .priced && image.parts.images == image.cost)
-        #expect(try cost(TokenUsage(input: 5), "aws_bedrock", "stability.stable-image-core-v1:1").status == .missingUsage)
+        #expect(
+            try cost(TokenUsage(input: 5), "aws_bedrock", "stability.stable-image-core-v1:1").status == .missingUsage)
     }
 
     @Test func hugeCountsDoNotTrap() throws {
         let most = TokenUsage.maximumCount
         let usage = TokenUsage(
-            input: most, cacheRead: most, cacheWrite5m: most, cacheWrite1h: most, audioInput: most, cachedAudioInput: most,
+            input: most, cacheRead: most, cacheWrite5m: most, cacheWrite1h: most, audioInput: most,
+            cachedAudioInput: most,
             output: most, reasoning: most, audioOutput: most, images: most, requests: most)
         for row in book.rows() {
             for tier in ServiceTier.allCases {
@@ -141,8 +145,10 @@ import Testing
             let read = Int64.random(in: 0...input, using: &dice)
             let less = Int64.random(in: 0...read, using: &dice)
             let output = Int64.random(in: 0...10_000, using: &dice)
-            let cached = try cost(TokenUsage(input: input, cacheRead: read, output: output), row.provider, row.model, tier)
-            let plain = try cost(TokenUsage(input: input, cacheRead: less, output: output), row.provider, row.model, tier)
+            let cached = try cost(
+                TokenUsage(input: input, cacheRead: read, output: output), row.provider, row.model, tier)
+            let plain = try cost(
+                TokenUsage(input: input, cacheRead: less, output: output), row.provider, row.model, tier)
             let more = try cost(
                 TokenUsage(input: input, cacheRead: read, output: output + 1), row.provider, row.model, tier)
             let (a, b, c) = (try #require(cached.cost), try #require(plain.cost), try #require(more.cost))

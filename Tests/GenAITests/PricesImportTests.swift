@@ -75,7 +75,9 @@ import Testing
     }
 
     @Test func textThatIsNoPriceDataIsRefused() {
-        for text in ["", "{", "[]", "{}", "3", "null", "{\"a\":1}", "[{\"id\":\"openai\"}]", "[1,]", "{\"a\" 1}", "[1] x"] {
+        for text in [
+            "", "{", "[]", "{}", "3", "null", "{\"a\":1}", "[{\"id\":\"openai\"}]", "[1,]", "{\"a\" 1}", "[1] x",
+        ] {
             #expect(throws: PriceImport.Failure.self, "\(text)") { try PriceImport(Array(text.utf8)) }
         }
         #expect(throws: PriceImport.Failure.self) { try PriceImport(Array(Self.litellm.utf8), format: .genaiPrices) }
@@ -92,7 +94,8 @@ import Testing
             for _ in 0..<1000 {
                 var damaged = bytes
                 for _ in 0..<Int.random(in: 1...4, using: &dice) {
-                    damaged[Int.random(in: 0..<damaged.count, using: &dice)] = UInt8.random(in: 0x20...0x7E, using: &dice)
+                    damaged[Int.random(in: 0..<damaged.count, using: &dice)] = UInt8.random(
+                        in: 0x20...0x7E, using: &dice)
                 }
                 guard let imported = try? PriceImport(damaged) else { continue }
                 let file = imported.priceFile(version: "x")

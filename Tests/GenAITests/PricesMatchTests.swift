@@ -31,7 +31,10 @@ import Testing
         ("openai.chat", "gpt-5-2025-08-07", "openai:gpt-5", [.pattern]),
         ("aws.bedrock", "anthropic.claude-opus-5-5-v1:0", "aws_bedrock:anthropic.claude-opus-5-5", [.pattern]),
         ("gcp.gemini", "models/gemini-2.5-pro", "google:gemini-2.5-pro", []),
-        ("gcp.vertex_ai", "projects/p/locations/l/publishers/google/models/gemini-2.5-pro", "vertex_ai:gemini-2.5-pro", []),
+        (
+            "gcp.vertex_ai", "projects/p/locations/l/publishers/google/models/gemini-2.5-pro",
+            "vertex_ai:gemini-2.5-pro", []
+        ),
         ("groq", "groq/openai/gpt-oss-120b", "groq:openai/gpt-oss-120b", []),
         ("", "gpt-4o", "openai:gpt-4o", [.inferredProvider]),
         ("langchain", "claude-opus-5-5", "anthropic:claude-opus-5-5", [.inferredProvider]),
@@ -48,7 +51,8 @@ import Testing
     }
 
     @Test func bedrockRegionsKeepTheirPriceAndFallBack() {
-        let arn = "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+        let arn =
+            "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-sonnet-4-5-20250929-v1:0"
         let regional = resolved("bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0")
         #expect(resolved("bedrock", arn)?.name == regional?.name)
         #expect(regional?.name.hasPrefix("aws_bedrock:regional.") == true)

@@ -13,7 +13,9 @@ import Testing
             ConfigInputs(
                 environment: { _ in "9" },
                 readFile: { [self] (path: String, _: Int) throws(ConfigReadError) in
-                    guard path == "prices.yaml", let text = text.withLock({ $0 }) else { throw ConfigReadError("No such file") }
+                    guard path == "prices.yaml", let text = text.withLock({ $0 }) else {
+                        throw ConfigReadError("No such file")
+                    }
                     return Array(text.utf8)
                 })
         }
@@ -56,12 +58,18 @@ import Testing
     }
 
     @Test(arguments: [
-        ("{model: m, per_token: {input: 3.0}}", "3000000 USD per million tokens; a figure per million tokens belongs under per_1m"),
+        (
+            "{model: m, per_token: {input: 3.0}}",
+            "3000000 USD per million tokens; a figure per million tokens belongs under per_1m"
+        ),
         ("{model: m, per_1k: {input: 3}}", "3000 USD per million tokens"),
         ("{model: m, per_1m: {input: 0.000003}}", "a figure per token belongs under per_token"),
-        ("{model: m, input: 3}", "has no unit"), ("{model: m, per_1m: {input: 3}, per_1k: {input: 0.003}}", "given twice"),
-        ("{model: m, per_1m: {input: -3}}", "must not be negative"), ("{model: m, per_1m: {input: cheap}}", "decimal number"),
-        ("{model: m, per_1m: {input: 1e-30}}", "more decimals"), ("{model: m, per_1m: {input: [1]}}", "must be a number"),
+        ("{model: m, input: 3}", "has no unit"),
+        ("{model: m, per_1m: {input: 3}, per_1k: {input: 0.003}}", "given twice"),
+        ("{model: m, per_1m: {input: -3}}", "must not be negative"),
+        ("{model: m, per_1m: {input: cheap}}", "decimal number"),
+        ("{model: m, per_1m: {input: 1e-30}}", "more decimals"),
+        ("{model: m, per_1m: {input: [1]}}", "must be a number"),
         ("{model: m, per_1m: {inptu: 3}}", "did you mean"), ("{model: m}", "there is no price"),
         ("{per_1m: {input: 3}}", "needs \"model\" or \"match\""), ("{model: m, per_1m: {input: 1e99}}", "too large"),
         ("{match: \"(?=a)\", per_1m: {input: 3}}", "no usable regular expression"),
@@ -69,7 +77,10 @@ import Testing
         ("{model: m, per_1m: {input: 3}, valid_from: 2026-02-30}", "must be a date"),
         ("{model: m, per_1m: {input: 3}, valid_from: 2026-02-03, valid_to: 2026-02-03}", "must be after"),
         ("{model: m, per_1m: {input: 3}, peak: {windows: [\"4-5\"], multiplier: 2}}", "must be times of the day"),
-        ("{model: m, per_1m: {input: 3}, peak: {windows: [\"04:00-03:00\"], multiplier: 2}}", "the end after the start"),
+        (
+            "{model: m, per_1m: {input: 3}, peak: {windows: [\"04:00-03:00\"], multiplier: 2}}",
+            "the end after the start"
+        ),
         ("{model: m, per_1m: {input: 3}, multiplier: 90}", "ten per cent off"),
         ("{model: m, per_1m: {input: 3}, batch: {discount: 50}}", "half price"),
         ("{model: m, per_1m: {input: 3}, above: {per_1m: {input: 6}}}", "\"tokens\" is missing"),
@@ -88,12 +99,15 @@ import Testing
         }
         #expect(throws: ConfigError.self) { try PriceFile(path: "p", bytes: Array("{}".utf8)) }
         #expect(throws: ConfigError.self) {
-            try PriceFile(path: "p", bytes: Array("prices: [{model: \"${env:SECRET}\", per_1m: {input: \"${file:/etc/passwd}\"}}]".utf8))
+            try PriceFile(
+                path: "p",
+                bytes: Array("prices: [{model: \"${env:SECRET}\", per_1m: {input: \"${file:/etc/passwd}\"}}]".utf8))
         }
     }
 
     @Test func layers() throws {
-        let file = OneFile("version: seven\nprices:\n  - {provider: openai, model: gpt-4o, per_1m: {input: 2, output: 8}}\n")
+        let file = OneFile(
+            "version: seven\nprices:\n  - {provider: openai, model: gpt-4o, per_1m: {input: 2, output: 8}}\n")
         let withFile = try PriceBook(options("{files: [prices.yaml]}"), inputs: file.inputs)
         #expect(withFile.version == withFile.builtinVersion + "+seven")
         let result = try cost(withFile, "openai", "gpt-4o", output: 1_000_000)

@@ -10,7 +10,8 @@ extension PriceImport {
     /// Reads the array of providers, with models and dated prices per million tokens.
     mutating func readGenAIPrices(_ root: PriceJSON) {
         for provider in root.elements {
-            guard let id = provider["id"]?.text, let canonical = ProviderName.canonical(Array(id.lowercased().utf8)) else {
+            guard let id = provider["id"]?.text, let canonical = ProviderName.canonical(Array(id.lowercased().utf8))
+            else {
                 skip("a provider", "it has no id")
                 continue
             }

@@ -8,7 +8,8 @@ extension PriceImport {
         ("output_cost_per_token_batches", .batchOutput), ("cache_read_input_token_cost_batches", .batchCacheRead),
         ("input_cost_per_token_flex", .flexInput), ("output_cost_per_token_flex", .flexOutput),
         ("cache_read_input_token_cost_flex", .flexCacheRead), ("input_cost_per_token_priority", .priorityInput),
-        ("output_cost_per_token_priority", .priorityOutput), ("cache_read_input_token_cost_priority", .priorityCacheRead),
+        ("output_cost_per_token_priority", .priorityOutput),
+        ("cache_read_input_token_cost_priority", .priorityCacheRead),
     ]
     private static let aboveKeys: [(key: String, field: PriceField)] = [
         ("input_cost_per_token", .inputAbove), ("output_cost_per_token", .outputAbove),
@@ -40,8 +41,10 @@ extension PriceImport {
 
     /// LiteLLM has several ids for the parts of one provider, such as `vertex_ai-anthropic_models`.
     private static func provider(_ written: String) -> String? {
-        for (start, provider) in [("vertex_ai", "vertex_ai"), ("bedrock", "aws_bedrock"), ("fireworks_ai", "fireworks"),
-            ("text-completion-openai", "openai"), ("azure_text", "azure")] where written.hasPrefix(start) {
+        for (start, provider) in [
+            ("vertex_ai", "vertex_ai"), ("bedrock", "aws_bedrock"), ("fireworks_ai", "fireworks"),
+            ("text-completion-openai", "openai"), ("azure_text", "azure"),
+        ] where written.hasPrefix(start) {
             return provider
         }
         return ProviderName.canonical(Array(written.lowercased().utf8))

@@ -55,9 +55,12 @@ package struct PriceImport: Sendable {
         switch root {
         case .array: self.format = .genaiPrices
         case .object: self.format = root["providers"] == nil ? .litellm : .genaiPrices
-        default: throw Failure(description: "it is neither LiteLLM's price map (an object) nor genai-prices' (an array)")
+        default:
+            throw Failure(description: "it is neither LiteLLM's price map (an object) nor genai-prices' (an array)")
         }
-        if let format, format != self.format { throw Failure(description: "it does not look like data of \(format.rawValue)") }
+        if let format, format != self.format {
+            throw Failure(description: "it does not look like data of \(format.rawValue)")
+        }
         switch self.format {
         case .litellm: readLiteLLM(root)
         case .genaiPrices: readGenAIPrices(root["providers"] ?? root)
@@ -150,7 +153,9 @@ package struct PriceImport: Sendable {
             ("flex", [.flexInput, .flexOutput, .flexCacheRead]),
             ("priority", [.priorityInput, .priorityOutput, .priorityCacheRead]),
         ] {
-            if let tier = group(Array(zip(["input", "output", "cache_read"], fields))) { text += "    \(name): {\(tier)}\n" }
+            if let tier = group(Array(zip(["input", "output", "cache_read"], fields))) {
+                text += "    \(name): {\(tier)}\n"
+            }
         }
         if let day = PriceDay.text(row.validFrom) { text += "    valid_from: \(day)\n" }
         if let day = PriceDay.text(row.validTo) { text += "    valid_to: \(day)\n" }
@@ -168,7 +173,11 @@ package struct PriceImport: Sendable {
             case "$": result += "$$"
             case "\n", "\r", "\t": result += " "
             default:
-                if scalar.value < 0x20 || scalar.value == 0x7F { result += " " } else { result.unicodeScalars.append(scalar) }
+                if scalar.value < 0x20 || scalar.value == 0x7F {
+                    result += " "
+                } else {
+                    result.unicodeScalars.append(scalar)
+                }
             }
         }
         return result + "\""
