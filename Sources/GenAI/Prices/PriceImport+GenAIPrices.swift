@@ -32,6 +32,7 @@ extension PriceImport {
         }
         let periods = periods(model["prices"] ?? .null, name)
         for (index, period) in periods.enumerated() {
+            beginEntry()
             var row = PriceRow()
             row.validFrom = period.from
             // The last price that has begun counts.
@@ -39,11 +40,7 @@ extension PriceImport {
             guard row.validFrom < row.validTo else { continue }
             readPrices(period.prices, name, into: &row)
             readVariants(model["price_variants"], from: row.validFrom, name, into: &row)
-            if row.hasPrice {
-                entries.append(Entry(provider: provider, model: id, match: match, row: row))
-            } else {
-                skip(name, "it has no price per token or request")
-            }
+            add(Entry(provider: provider, model: id, match: match, row: row), name)
         }
     }
 
@@ -77,7 +74,7 @@ extension PriceImport {
         }
         // Requests are priced by the thousand.
         if let thousand = prices["requests_kcount"]?.figure,
-            let value = try? DecimalText.parse(thousand, scale: 12), let fee = Int64(exactly: value)
+            let value = try? DecimalText.parse(thousand, scale: 12, isRounding: true), let fee = Int64(exactly: value)
         {
             row[.perRequest] = fee
         }

@@ -28,26 +28,14 @@ extension PriceImport {
                 skip(name, "\(written) is no provider that bills")
                 continue
             }
+            beginEntry()
             var row = PriceRow()
             for (key, field) in Self.tokenKeys { row[field] = figure(model[key], .perToken, name) }
             row[.perImage] = figure(model["output_cost_per_image"], .unit, name)
             row[.perRequest] = figure(model["input_cost_per_query"] ?? model["input_cost_per_request"], .unit, name)
             readThreshold(model, name, into: &row)
             row.mode = model["mode"]?.text.flatMap { CallMode(tableName: $0) } ?? .unknown
-            guard row.hasPrice else {
-                skip(name, "it has no price per token, image or request")
-                continue
-            }
-            // The map marks what it has no price for with zeros.
-            guard
-                PriceField.allCases.contains(where: {
-                    ($0.isTokenPrice || $0 == .perImage || $0 == .perRequest) && row[$0] ?? 0 > 0
-                })
-            else {
-                skip(name, "all its prices are zero")
-                continue
-            }
-            entries.append(Entry(provider: provider, model: Self.model(name, of: provider), match: nil, row: row))
+            add(Entry(provider: provider, model: Self.model(name, of: provider), match: nil, row: row), name)
         }
     }
 

@@ -98,8 +98,7 @@ struct UserPriceReader {
         }
         for (part, whole) in [(PriceField.cacheRead, PriceField.input), (.cachedAudioInput, .audioInput)] {
             if let part = entry.row[part], let whole = entry.row[whole], part > whole {
-                section.warn(
-                    at: section.position, "\(section.path): reading from the cache costs more than plain input")
+                section.warn(at: section.position, "reading from the cache costs more than plain input")
             }
         }
     }
