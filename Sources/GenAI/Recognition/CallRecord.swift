@@ -46,6 +46,7 @@ package struct CallRecord: Sendable, Equatable {
         aggregate = .none
     }
 
+    /// Whether both describe the same call of the same span.
     package static func == (left: CallRecord, right: CallRecord) -> Bool {
         left.traceID == right.traceID && left.spanID == right.spanID && left.parentSpanID == right.parentSpanID
             && left.model == right.model && left.response == right.response && left.input == right.input
