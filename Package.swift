@@ -14,6 +14,9 @@ let strict: [SwiftSetting] = [
     .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
 ]
 
+/// For targets that run at start-up or now and then: small code instead of fast code.
+let small: [SwiftSetting] = strict + [.unsafeFlags(["-Osize"], .when(configuration: .release))]
+
 let package = Package(
     name: "martlet",
     dependencies: [
@@ -35,7 +38,7 @@ let package = Package(
         // Base
         .target(name: "OTLP", dependencies: ["COTLP"], swiftSettings: strict),
         .target(name: "Compression", dependencies: ["CZlib", "CDeflate", "CISAL", "CZstd"], swiftSettings: strict),
-        .target(name: "Config", dependencies: ["CYAML"], swiftSettings: strict),
+        .target(name: "Config", dependencies: ["CYAML"], swiftSettings: small),
         .target(
             name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")], swiftSettings: strict),
 
@@ -83,13 +86,18 @@ let package = Package(
             dependencies: [
                 "OTLP", "Compression", "Config", "Telemetry", "Pipeline", "Transport", "Delivery",
                 .product(name: "Logging", package: "swift-log"),
-            ], exclude: ["Debug/README.md", "File/README.md", "Nop/README.md", "OTLPHTTP/README.md"], swiftSettings: strict),
-        .target(name: "Connectors", dependencies: ["OTLP", "Config", "Pipeline"], swiftSettings: strict),
+            ], exclude: ["Debug/README.md", "File/README.md", "Nop/README.md", "OTLPHTTP/README.md"],
+            swiftSettings: strict),
+        .target(name: "Connectors", dependencies: ["OTLP", "Config", "Pipeline"], swiftSettings: small),
         .target(
             name: "Extensions",
             dependencies: [
                 "OTLP", "Config", "Pipeline", "Transport", .product(name: "Logging", package: "swift-log"),
-            ], swiftSettings: strict),
+            ], swiftSettings: small),
+
+        // Made-up traces, for trying out and for load
+        .target(
+            name: "Generator", dependencies: ["OTLP", "Compression", "Transport"], swiftSettings: small),
 
         // Configuration → graph → running collector, and the command line
         .target(
@@ -100,14 +108,14 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
-            ], swiftSettings: strict),
+            ], swiftSettings: small),
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "Service", "Delivery", "Transport", "Pipeline", "GenAI", "OTLP", "Config",
+                "Service", "Generator", "Compression", "Delivery", "Transport", "Pipeline", "GenAI", "OTLP", "Config",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
-            ], exclude: ["exports.map"], swiftSettings: strict,
+            ], exclude: ["exports.map"], swiftSettings: small,
             linkerSettings: [
                 // Nothing looks symbols up in the executable: without an export table the linker may drop what is
                 // unused and fold what is equal. 22 MB become 18.
@@ -124,10 +132,26 @@ let package = Package(
             name: "otlpjson-codec", dependencies: ["OTLP"], path: "Tests/Conformance/Codec", swiftSettings: strict),
 
         // Tests
+        .target(
+            name: "TestSupport",
+            dependencies: [
+                "Pipeline", "OTLP", "Config", "Telemetry",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+            ], path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(name: "OTLPTests", dependencies: ["OTLP"], swiftSettings: strict),
         .testTarget(
             name: "CompressionTests", dependencies: ["Compression", "CZlib", "CZstd"], swiftSettings: strict),
-        .testTarget(name: "TransportTests", dependencies: ["Transport", "Compression", "Config"], swiftSettings: strict),
+        .testTarget(
+            name: "TransportTests",
+            dependencies: [
+                "Transport", "Compression", "Config", "OTLP", "Pipeline", "TestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ], swiftSettings: strict),
         .testTarget(name: "ConfigTests", dependencies: ["Config"], swiftSettings: strict),
         .testTarget(name: "GenAITests", dependencies: ["GenAI", "OTLP", "Config"], swiftSettings: strict),
         .testTarget(
@@ -141,6 +165,42 @@ let package = Package(
             dependencies: [
                 "Delivery", "Pipeline", "OTLP", "Config",
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "PipelineTests", dependencies: ["Pipeline", "OTLP", "Config", "Telemetry", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TelemetryTests",
+            dependencies: ["Telemetry", "TestSupport", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: strict),
+        .testTarget(
+            name: "ReceiversTests",
+            dependencies: [
+                "Receivers", "Transport", "Pipeline", "OTLP", "Compression", "Config", "Telemetry", "TestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "GeneratorTests",
+            dependencies: [
+                "Generator", "OTLP", "Compression", "Transport", .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "ServiceTests",
+            dependencies: [
+                "Service", "Extensions", "Transport", "Delivery", "Pipeline", "OTLP", "Config", "Telemetry",
+                "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "ContractsTests",
+            dependencies: [
+                "Service", "Delivery", "Transport", "Pipeline", "OTLP", "Config", "TestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: strict),
         .testTarget(name: "HouseRulesTests", swiftSettings: strict),

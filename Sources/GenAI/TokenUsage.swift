@@ -201,6 +201,7 @@ package struct TokenUsage: Sendable, Equatable {
         max(0, (output ?? 0) - (reasoning ?? 0) - (audioOutput ?? 0))
     }
 
+    /// Whether every class has the same count, or none, and the same classes are invalid.
     package static func == (left: TokenUsage, right: TokenUsage) -> Bool {
         for slot in 0..<slots where left.counts[slot] != right.counts[slot] { return false }
         return left.invalid == right.invalid

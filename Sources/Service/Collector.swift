@@ -3,6 +3,7 @@ package import Logging
 internal import NIOCore
 internal import NIOPosix
 internal import Pipeline
+internal import Synchronization
 internal import Telemetry
 internal import Transport
 
@@ -22,6 +23,7 @@ package final class Collector: Sendable {
     private let readiness: Readiness
     private let metricsServer: HTTPServer?
     private let plan: GraphPlan
+    private let isStopped = Atomic<Bool>(false)
 
     /// Makes all components; none is started.
     ///
@@ -51,7 +53,14 @@ package final class Collector: Sendable {
         }
         workers = NIOThreadPool(numberOfThreads: max(2, threads))
         workers.start()
-        graph = try GraphBuilder.build(plan, environment: environment, workers: workers)
+        do {
+            graph = try GraphBuilder.build(plan, environment: environment, workers: workers)
+        } catch {
+            // Nobody gets a collector to stop: its threads end here.
+            workers.shutdownGracefully { _ in }
+            eventLoops.shutdownGracefully { _ in }
+            throw error
+        }
     }
 
     /// Processors that this process may use: those of its affinity, within the cgroup's quota.
@@ -88,7 +97,9 @@ package final class Collector: Sendable {
     }
 
     /// Stops gracefully: not ready, receivers, processors, queues, exporters, extensions; within `timeout`.
+    /// The second call does nothing, and does not wait for the first.
     package func stop(timeout: Duration = Collector.defaultShutdownTimeout) async {
+        guard !isStopped.exchange(true, ordering: .acquiringAndReleasing) else { return }
         readiness.set(false)
         logger.info("stopping", metadata: ["shutdown_timeout": "\(DurationText.format(timeout))"])
         await graph.stop(deadline: .now + timeout, logger: logger)

@@ -27,7 +27,9 @@ struct ComponentsCommand: ParsableCommand {
             } else {
                 print("    stability:")
                 for signal in Signal.allCases {
-                    if let stability = descriptor.signals[signal] { print("      \(signal.rawValue): \(stability.rawValue)") }
+                    if let stability = descriptor.signals[signal] {
+                        print("      \(signal.rawValue): \(stability.rawValue)")
+                    }
                 }
             }
         }

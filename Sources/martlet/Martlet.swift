@@ -9,15 +9,26 @@ struct Martlet: ParsableCommand {
         abstract: "An OpenTelemetry collector for AI workloads.",
         version: Collector.version,
         subcommands: [
-            RunCommand.self, ValidateCommand.self, ComponentsCommand.self, HealthCommand.self, VersionCommand.self,
-            PricesCommand.self,
+            RunCommand.self, ValidateCommand.self, ComponentsCommand.self, HealthCommand.self, GenerateCommand.self,
+            PricesCommand.self, VersionCommand.self,
         ])
+
+    static func main() {
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch {
+            guard exitCode(for: error) == .validationFailure else { exit(withError: error) }
+            writeError(fullMessage(for: error))
+            exit(withError: Exit.invalidConfiguration)
+        }
+    }
 }
 
-/// Exit codes, beside 0 for success and ArgumentParser's own for a wrong command line.
+/// Exit codes, beside 0 for success.
 enum Exit {
     /// A failure at run time.
     static let failure = ExitCode(1)
-    /// A configuration that cannot run.
+    /// A configuration, or a command line, that cannot run.
     static let invalidConfiguration = ExitCode(2)
 }

@@ -101,7 +101,8 @@ struct PricesCheckCommand: ParsableCommand {
 struct PricesImportCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "import",
-        abstract: "Turns LiteLLM's price map or genai-prices' data, JSON on disk, into a price file on standard output.")
+        abstract: "Turns LiteLLM's price map or genai-prices' data, JSON on disk, into a price file on standard output."
+    )
 
     @Argument(help: "The JSON file.")
     var file: String

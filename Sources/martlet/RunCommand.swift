@@ -19,6 +19,7 @@ struct RunCommand: ParsableCommand {
     func run() throws {
         let started = ContinuousClock.now
         let signals = SignalWaiter()
+        raiseFileLimit()
         let plan = try source.plan()
         guard let timeout = try? DurationText.parse(shutdownTimeout) else {
             throw ValidationError("--shutdown-timeout must be a duration such as 30s, not \"\(shutdownTimeout)\"")
@@ -40,6 +41,16 @@ struct RunCommand: ParsableCommand {
         waitForEnd(signals, collector.logger)
         signals.exitAtNextSignal()
         stop(collector, timeout)
+    }
+
+    /// Raises the soft limit of open files to the hard one: every connection is a file, and at the limit no more are
+    /// accepted. When the system refuses, the limit stays as it is.
+    private func raiseFileLimit() {
+        let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+        var limit = rlimit()
+        guard getrlimit(resource, &limit) == 0 else { return }
+        limit.rlim_cur = limit.rlim_max
+        _ = setrlimit(resource, &limit)
     }
 
     private func waitForEnd(_ signals: SignalWaiter, _ logger: Logger) {

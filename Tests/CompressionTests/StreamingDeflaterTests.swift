@@ -52,7 +52,8 @@ import Testing
         for round in 0..<200 {
             let size = Int.random(in: 0...(1 << (round % 19)), using: &random)
             let input = sampleBytes(size, seed: random.next())
-            let cuts = (0..<Int.random(in: 0...20, using: &random)).map { _ in Int.random(in: 0...size, using: &random) }
+            let cuts = (0..<Int.random(in: 0...20, using: &random)).map { _ in Int.random(in: 0...size, using: &random)
+            }
             try check(input, cuts: cuts, encoding, with: &encoder)
         }
     }

@@ -22,11 +22,14 @@ func instant(_ text: String) throws -> UInt64 { try #require(PriceInstant.parse(
 
         init(
             _ provider: String, _ model: String, _ tier: String, _ input: Int64, _ read: Int64, _ write5m: Int64,
-            _ write1h: Int64, _ output: Int64, _ reasoning: Int64, _ audioInput: Int64, _ audioOutput: Int64, _ cost: String
+            _ write1h: Int64, _ output: Int64, _ reasoning: Int64, _ audioInput: Int64, _ audioOutput: Int64,
+            _ cost: String
         ) {
             (self.provider, self.model, self.tier) = (provider, model, tier)
             (self.input, self.read, self.write5m, self.write1h) = (input, read, write5m, write1h)
-            (self.output, self.reasoning, self.audioInput, self.audioOutput) = (output, reasoning, audioInput, audioOutput)
+            (self.output, self.reasoning, self.audioInput, self.audioOutput) = (
+                output, reasoning, audioInput, audioOutput
+            )
             self.cost = cost
         }
 
@@ -85,7 +88,8 @@ func instant(_ text: String) throws -> UInt64 { try #require(PriceInstant.parse(
     }
 
     @Test(arguments: [
-        ("openai", "gpt-4-turbo", "10", "30"), ("openai", "gpt-3.5-turbo", "0.5", "1.5"), ("openai", "gpt-4", "30", "60"),
+        ("openai", "gpt-4-turbo", "10", "30"), ("openai", "gpt-3.5-turbo", "0.5", "1.5"),
+        ("openai", "gpt-4", "30", "60"),
         ("anthropic", "claude-3-sonnet", "3", "15"), ("anthropic", "claude-3-haiku", "0.25", "1.25"),
         ("anthropic", "claude-3-5-sonnet", "3", "15"), ("anthropic", "claude-opus-4-20250514", "15", "75"),
         ("google", "gemini-1.5-pro", "1.25", "5"), ("google", "gemini-1.5-flash", "0.075", "0.3"),
@@ -102,7 +106,8 @@ func instant(_ text: String) throws -> UInt64 { try #require(PriceInstant.parse(
 
     /// Costs that scripts/prices computed from the same figures with decimal arithmetic of its own.
     @Test func goldenCosts() throws {
-        let path = String(#filePath.dropLast("GenAITests/PricesExampleTests.swift".count)) + "Fixtures/prices/golden.tsv"
+        let path =
+            String(#filePath.dropLast("GenAITests/PricesExampleTests.swift".count)) + "Fixtures/prices/golden.tsv"
         let text = String(decoding: try fileBytes(path), as: UTF8.self)
         let book = PriceBook()
         var count = 0

@@ -64,7 +64,9 @@ struct SeededDice: RandomNumberGenerator {
     }
 
     @Test func doublesAreTheNearest() throws {
-        for text in ["0.0075", "0.01604928", "2.19", "0.4100025", "1e-6", "0.1", "123456.789", "-0.3", "0.000000000001"] {
+        for text in [
+            "0.0075", "0.01604928", "2.19", "0.4100025", "1e-6", "0.1", "123456.789", "-0.3", "0.000000000001",
+        ] {
             #expect(try Money(parsing: text).doubleValue == Double(text), "\(text)")
         }
         var dice = SeededDice(state: 7)

@@ -22,7 +22,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "(", ")", "a)", "[", "[a", "a{", "a{1", "a{2,1}", "a{999}", "*a", "a**", "(?=a)", "(?<n>a)", "(?!a)", "\\1", "\\b",
+        "(", ")", "a)", "[", "[a", "a{", "a{1", "a{2,1}", "a{999}", "*a", "a**", "(?=a)", "(?<n>a)", "(?!a)", "\\1",
+        "\\b",
         "a\\", "[z-a]", "((((a{200}){200}){200}){200})", String(repeating: "(", count: 100),
         String(repeating: "a", count: 5000), "[a-\\d]",
     ])
@@ -40,7 +41,8 @@ import Testing
         let alphabet = Array(#"^$|()[]{}?*+\.-:,0123abdDwWsSzZ"#)
         var compiled = 0
         for _ in 0..<20_000 {
-            let text = String((0..<Int.random(in: 0...14, using: &dice)).map { _ in alphabet.randomElement(using: &dice) ?? "a" })
+            let text = String(
+                (0..<Int.random(in: 0...14, using: &dice)).map { _ in alphabet.randomElement(using: &dice) ?? "a" })
             guard let pattern = try? NamePattern(text) else { continue }
             compiled += 1
             _ = pattern.matches("ab-1:0.dz")

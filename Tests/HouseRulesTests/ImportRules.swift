@@ -37,7 +37,7 @@ enum ImportRules {
         "Transport": base.union(network).union(logging).union(["Pipeline", "CCurl", "CZlib"]),
         // NIOPosix for its thread pool: Delivery knows no sockets.
         "Delivery": base.union(logging).union(["Pipeline", "NIOCore", "NIOPosix"]),
-        "Generator": ["OTLP"],
+        "Generator": ["OTLP", "Compression", "Transport"],
         "GenAI": ["OTLP", "Config", "CPrices"],
         "Ledger": ["GenAI", "OTLP", "Config", "Telemetry", "CSQLite"],
         "Query": ["Ledger", "GenAI", "OTLP"],

@@ -178,7 +178,8 @@ private func encoded(_ batch: TelemetryBatch, _ range: Range<Int>? = nil) -> [UI
 
 @Suite struct WireWriterTests {
     @Test func varintsTakeTheFewestBytes() {
-        for (value, size) in [(0, 1), (127, 1), (128, 2), (16_383, 2), (16_384, 3), (UInt64.max, 10)] as [(UInt64, Int)] {
+        for (value, size) in [(0, 1), (127, 1), (128, 2), (16_383, 2), (16_384, 3), (UInt64.max, 10)] as [(UInt64, Int)]
+        {
             var writer = WireWriter()
             writer.append(varint: value)
             #expect(writer.count == size && varintSize(value) == size)

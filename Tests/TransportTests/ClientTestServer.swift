@@ -68,8 +68,6 @@ struct TestConnection: ~Copyable {
 
     let socket: Int32
 
-    init(socket: Int32) { self.socket = socket }
-
     deinit { close(socket) }
 
     /// Up to the blank line; nil at the end of the connection. Reads nothing of the body.

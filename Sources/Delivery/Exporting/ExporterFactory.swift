@@ -44,7 +44,8 @@ package struct AnyExporterFactory: Sendable {
                 factory.settings(from: $0)
             }
             guard let settings = decoded else { return nil }
-            return PreparedExporter(delivery: factory.delivery(for: settings), blocks: factory.blocks) { id, environment in
+            return PreparedExporter(delivery: factory.delivery(for: settings), blocks: factory.blocks) {
+                id, environment in
                 try factory.make(settings, id: id, environment: environment)
             }
         }

@@ -50,16 +50,13 @@ package struct BatchPolicy: Sendable, Equatable {
         metadataKeys.isEmpty ? [] : metadataKeys.map { metadata[$0] }
     }
 
-    /// Size of a run of items. Metrics that are part of a batch count the batch's average of data points.
+    /// Size of a run of items.
     static func size(of slice: BatchSlice, in sizer: BatchSizer) -> Int {
         switch sizer {
         case .bytes:
             return slice.byteCount
         case .items:
-            let batch = slice.batch
-            if slice.isWholeBatch { return batch.itemCount }
-            guard batch.itemCount > batch.items.count else { return slice.items.count }
-            return slice.items.count * batch.itemCount / batch.items.count
+            return slice.itemCount
         }
     }
 
@@ -70,11 +67,9 @@ package struct BatchPolicy: Sendable, Equatable {
         let end: Int
         switch sizer {
         case .bytes:
-            end = batch.endOfRun(from: start, maximumItems: slice.items.count, maximumBytes: room)
+            end = batch.endOfRun(from: start, maximumItems: .max, maximumBytes: room)
         case .items:
-            let crowded = batch.itemCount > batch.items.count
-            let count = crowded ? min(room, batch.itemCount) * batch.items.count / batch.itemCount : room
-            end = start + min(slice.items.count, max(1, count))
+            end = batch.endOfRun(from: start, maximumItems: room, maximumBytes: .max)
         }
         guard end < slice.items.upperBound else { return (slice, nil) }
         return (

@@ -26,22 +26,13 @@ struct DebugFormatter: ~Copyable {
             let batch = slice.batch
             resources += batch.resources.count { batch.items(of: $0).overlaps(slice.items) || slice.isWholeBatch }
             guard request.signal == .metrics else { continue }
-            points +=
-                slice.isWholeBatch ? batch.points : slice.items.reduce(0) { $0 + dataPoints(batch.items[$1], batch) }
+            points += slice.itemCount
         }
         return switch request.signal {
         case .traces: [("resource spans", resources), ("spans", items)]
         case .metrics: [("resource metrics", resources), ("metrics", items), ("data points", points)]
         case .logs: [("resource logs", resources), ("log records", items)]
         }
-    }
-
-    private mutating func dataPoints(_ item: ItemRecord, _ batch: TelemetryBatch) -> Int {
-        defer { arena.reset() }
-        guard let metric = MetricView(message(of: item, batch), arena: arena),
-            let data = metric.data.message.flatMap({ MetricDataView($0, arena: arena) })
-        else { return 0 }
-        return data.dataPoints.count
     }
 
     /// Adds a line such as `Traces⇥{"resource spans": 1, "spans": 2}` to the text.

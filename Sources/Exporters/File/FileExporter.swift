@@ -80,7 +80,11 @@ private struct FileExport: ~Copyable {
         do throws(FileError) {
             if let groups { return try exportGroups(request, groups.pattern, groups.attribute) }
             let file = file
-            try encoder.encode(request) { prefix, payload throws(FileError) in try file.append(prefix, payload) }
+            if encoder.makesPieces, file.takesPieces {
+                try file.append { write throws(FileError) in try encoder.encodePieces(request, write) }
+            } else {
+                try encoder.encode(request) { prefix, payload throws(FileError) in try file.append(prefix, payload) }
+            }
             return .delivered
         } catch {
             switch error.kind {

@@ -1,4 +1,5 @@
 internal import Compression
+internal import Glibc
 internal import OTLP
 internal import Pipeline
 
@@ -14,6 +15,8 @@ struct RecordEncoder: ~Copyable {
     static let maximumDepth = 256
     /// A buffer that grew beyond this many bytes for one message is given back after it.
     static let retainedBytes = 8 << 20
+    /// Input bytes of one piece of JSON: half of a common second-level cache, together with the text made of it.
+    static let pieceBytes = 160 << 10
 
     private let format: FileExporterSettings.Format
     private let path: String
@@ -40,6 +43,68 @@ struct RecordEncoder: ~Copyable {
         } else {
             request.encode(into: &wire)
             try encodeWire(request.signal, body)
+        }
+    }
+
+    /// Whether messages of this format can be made piece by piece.
+    var makesPieces: Bool { format == .json && zstd == nil }
+
+    /// Makes one line of JSON from the slices and hands it to `write` in pieces of about `pieceBytes`, so that each is
+    /// written while it is in the processor's cache, and no copy of the whole message is made.
+    mutating func encodePieces(
+        _ request: ExportRequest, _ write: (UnsafeRawBufferPointer) throws(FileError) -> Void
+    ) throws(FileError) {
+        defer { trim() }
+        var isFirst = true
+        var unwrittenStart = 0
+        for slice in request.slices {
+            if text.count > 0, text.count + slice.byteCount > Self.pieceBytes {
+                try write(UnsafeRawBufferPointer(rebasing: text.bytes[unwrittenStart...]))
+                text.removeAll()
+                unwrittenStart = 0
+            }
+            let start = text.count
+            try encodeText(of: slice, request.signal)
+            // `{"resourceSpans":[…]}`, or `{}` without any content.
+            guard let list = text.bytes[start...].firstIndex(of: UInt8(ascii: "[")), let base = text.base else {
+                text.truncate(to: start)
+                continue
+            }
+            text.truncate(to: text.count - 2)
+            defer { isFirst = false }
+            if isFirst { continue }
+            base.storeBytes(of: UInt8(ascii: ","), toByteOffset: list, as: UInt8.self)
+            if start == 0 {
+                unwrittenStart = list
+            } else {
+                memmove(base + start, base + list, text.count - list)
+                text.truncate(to: text.count - (list - start))
+            }
+        }
+        if isFirst { return }
+        text.append("]}\n")
+        if text.overflowed { throw tooLarge }
+        try write(UnsafeRawBufferPointer(rebasing: text.bytes[unwrittenStart...]))
+    }
+
+    /// Appends the slice as one JSON object.
+    private mutating func encodeText(of slice: BatchSlice, _ signal: Signal) throws(FileError) {
+        let message: UnsafeRawBufferPointer
+        if slice.isWholeBatch, slice.batch.isPristine {
+            message = slice.batch.bytes.buffer
+        } else {
+            wire.removeAll()
+            slice.batch.encode(slice.items, into: &wire)
+            if wire.overflowed { throw tooLarge }
+            message = wire.bytes
+        }
+        defer { withExtendedLifetime(slice.batch) {} }
+        do throws(OTLPJSONEncodingError) {
+            try OTLPJSONEncoder.encode(
+                message, as: Self.root(of: signal), into: &text, maximumDepth: Self.maximumDepth)
+        } catch {
+            if error == .outputLimit { throw tooLarge }
+            throw FileError(.content, "write JSON to", path, reason: "\(error)")
         }
     }
 

@@ -155,22 +155,57 @@ final class RecordFile {
     ///
     /// - Throws: `FileError`; the file then holds nothing of the message.
     func append(_ prefix: UnsafeRawBufferPointer, _ payload: UnsafeRawBufferPointer) throws(FileError) {
+        try begin(size: prefix.count + payload.count)
+        var message = 0
+        try write(prefix, payload, &message)
+    }
+
+    /// Whether `append(pieces:)` may be used: rotation has to know a message's size before its first byte.
+    var takesPieces: Bool { rotation == nil }
+
+    /// Appends one message piece by piece: `produce` makes the pieces and hands each to its argument.
+    ///
+    /// - Throws: `FileError`, its own or that of `produce`; the file then holds nothing of the message.
+    func append(
+        pieces produce: ((UnsafeRawBufferPointer) throws(FileError) -> Void) throws(FileError) -> Void
+    ) throws(FileError) {
+        try begin(size: 0)
+        var message = 0
+        var hasFailed = false
+        do throws(FileError) {
+            try produce { (piece: UnsafeRawBufferPointer) throws(FileError) in
+                hasFailed = true
+                try write(piece, .empty, &message)
+                hasFailed = false
+            }
+        } catch {
+            // A failed write has cut the message back itself.
+            if !hasFailed, message > 0 { undo(message) }
+            throw error
+        }
+    }
+
+    /// Makes the file ready for a message of `size` bytes.
+    private func begin(size messageSize: Int) throws(FileError) {
         if descriptor < 0 {
             try open(emptying: false)
         } else if isRegular {
             try reopenIfMoved()
         }
         if let end = pendingCut { try cut(to: end) }
-        if let rotation, size > 0, size + prefix.count + payload.count > rotation.maximumBytes { try rotate(rotation) }
+        if let rotation, size > 0, size + messageSize > rotation.maximumBytes { try rotate(rotation) }
         if endsInsideLine {
             let lineEnd: StaticString = "\n"
-            try write(UnsafeRawBufferPointer(start: lineEnd.utf8Start, count: 1), .empty)
+            var message = 0
+            try write(UnsafeRawBufferPointer(start: lineEnd.utf8Start, count: 1), .empty, &message)
             endsInsideLine = false
         }
-        try write(prefix, payload)
     }
 
-    private func write(_ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer) throws(FileError) {
+    /// Writes two pieces of a message of which `message` bytes are written already, and counts them in.
+    private func write(
+        _ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer, _ message: inout Int
+    ) throws(FileError) {
         let total = first.count + second.count
         var written = 0
         while written < total {
@@ -182,11 +217,12 @@ final class RecordFile {
                 written += count
             } else if count == 0 || errno != EINTR {
                 let failure = FileError("write to", shown, code: count == 0 ? ENOSPC : errno)
-                if written > 0 { undo(written) }
+                if message + written > 0 { undo(message + written) }
                 throw failure
             }
         }
         size += total
+        message += total
     }
 
     /// Takes back the first bytes of a message whose rest could not be written.

@@ -98,7 +98,9 @@ package final class OTLPHTTPExporter: Exporter {
         case .success(let response):
             switch OTLPHTTPStatus(status: response.status, retryAfter: response.retryAfter, now: Int64(time(nil))) {
             case .success: return delivered(response, signal)
-            case .retryable(let delay): return .retryable(reason(response), after: delay)
+            case .retryable(let delay):
+                // `Retry-After` is HTTP's own word; RetryInfo in the body serves where it is missing.
+                return .retryable(reason(response), after: delay ?? status(response)?.retryDelay)
             case .permanent: return .permanent(reason(response))
             case .tooLarge: return .tooLarge(reason(response))
             }
@@ -119,10 +121,14 @@ package final class OTLPHTTPExporter: Exporter {
     }
 
     private static func reason(_ response: HTTPClientResponse) -> String {
-        let status = try? response.body.withUnsafeBytes {
+        let message = status(response).map { $0.message.isEmpty ? "" : ": \($0.message)" } ?? ""
+        return "the destination answered HTTP \(response.status)\(message)"
+    }
+
+    /// The `google.rpc.Status` of an error answer; nil when its body is something else.
+    private static func status(_ response: HTTPClientResponse) -> RPCStatus? {
+        try? response.body.withUnsafeBytes {
             try RPCStatus(decoding: $0, as: isJSON(response) ? .json : .protobuf)
         }
-        let message = status.map { $0.message.isEmpty ? "" : ": \($0.message)" } ?? ""
-        return "the destination answered HTTP \(response.status)\(message)"
     }
 }

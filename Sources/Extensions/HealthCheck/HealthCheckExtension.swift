@@ -59,13 +59,12 @@ struct HealthCheckService: HTTPService {
     }
 
     func respond(to head: HTTPHead, body: WireBytes, responder: HTTPResponder) {
-        var answer =
+        let answer =
             switch head.path {
             case "/livez": status(alive: true)
             case "/readyz", settings.path: status(alive: readiness.isReady)
             default: HTTPAnswer.text(404, "404 page not found; health is at \(settings.path), /livez and /readyz\n")
             }
-        if head.method == "HEAD" { answer.body = [] }
         responder.send(answer)
     }
 
@@ -94,8 +93,8 @@ final class HealthCheckExtension: ServiceExtension {
     }
 
     func start() throws {
-        try server.start(on: environment.eventLoops)
-        logger.info("health check started", metadata: ["endpoint": "\(address)"])
+        let port = try server.start(on: environment.eventLoops)
+        logger.info("health check started", metadata: ["endpoint": "\(address)", "port": "\(port)"])
     }
 
     func stop() async { server.close() }

@@ -15,8 +15,11 @@ package enum DecimalText {
     /// The largest scale, which 10^38 < 2^127 bounds.
     package static let maximumScale = 38
 
-    /// The number in `text` times 10^`scale`, exactly. `scale` is in 0...`maximumScale`.
-    package static func parse(_ text: UnsafeRawBufferPointer, scale: Int) throws(Failure) -> Int128 {
+    /// The number in `text` times 10^`scale`, exactly. `scale` is in 0...`maximumScale`. With `isRounding`, digits beyond
+    /// the scale are rounded half to even instead of refused: for data that went through binary floating point.
+    package static func parse(
+        _ text: UnsafeRawBufferPointer, scale: Int, isRounding: Bool = false
+    ) throws(Failure) -> Int128 {
         guard text.count <= maximumLength, (0...maximumScale).contains(scale) else { throw .outOfRange }
         var at = 0
         var isNegative = false
@@ -55,16 +58,23 @@ package enum DecimalText {
         if at < text.count { exponent += try exponentPart(text, at) }
         guard digits != 0 else { return 0 }
         let shift = exponent + pendingZeros + scale
-        guard shift >= 0 else { throw .tooPrecise }
-        let value = try shifted(digits, by: shift)
-        return isNegative ? -value : value
+        if shift >= 0 {
+            let value = try shifted(digits, by: shift)
+            return isNegative ? -value : value
+        }
+        guard isRounding else { throw .tooPrecise }
+        guard shift >= -maximumScale else { return 0 }
+        let rounded = Money.divided(digits, by: try shifted(1, by: -shift))
+        return isNegative ? -rounded : rounded
     }
 
     /// The same for a string.
-    package static func parse(_ text: some StringProtocol, scale: Int) throws(Failure) -> Int128 {
+    package static func parse(
+        _ text: some StringProtocol, scale: Int, isRounding: Bool = false
+    ) throws(Failure) -> Int128 {
         let bytes = Array(text.utf8.prefix(maximumLength + 1))
         return try bytes.withUnsafeBufferPointer { buffer throws(Failure) in
-            try parse(UnsafeRawBufferPointer(buffer), scale: scale)
+            try parse(UnsafeRawBufferPointer(buffer), scale: scale, isRounding: isRounding)
         }
     }
 

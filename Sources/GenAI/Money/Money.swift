@@ -49,6 +49,7 @@ package struct Money: Sendable, Hashable, Comparable {
     /// Subtracts; at the limits it stays there.
     package static func -= (left: inout Money, right: Money) { left = left - right }
 
+    /// Orders by amount.
     package static func < (left: Money, right: Money) -> Bool { left.zeptodollars < right.zeptodollars }
 
     /// The nearest floating point number of dollars. For the edge only: attributes, metrics, JSON.

@@ -113,7 +113,9 @@ struct BuiltinPrices: Sendable {
                     names: names.count..<names.count))
             return true
         }
-        guard !providers.isEmpty, let firstTab = tab(start, end), let secondTab = tab(firstTab + 1, end) else { return false }
+        guard !providers.isEmpty, let firstTab = tab(start, end), let secondTab = tab(firstTab + 1, end) else {
+            return false
+        }
         let model = Span(start: Int32(start), end: Int32(firstTab))
         let row = Int32(rows.count)
         rows.append(Row(model: model, facts: Span(start: Int32(secondTab + 1), end: Int32(end))))

@@ -47,7 +47,9 @@ package struct CostReport: Sendable {
         }
         if match.contains(.alias) { reasons.append("through same_as") }
         if match.contains(.inferredProvider) { reasons.append("the provider is inferred from the model's name") }
-        if match.contains(.otherProvider) { reasons.append("the provider does not list it; the price is another one's") }
+        if match.contains(.otherProvider) {
+            reasons.append("the provider does not list it; the price is another one's")
+        }
         if match.contains(.withoutRegion) { reasons.append("the region has no price of its own") }
         if match.contains(.withoutVersion) { reasons.append("the version has no price of its own") }
         if match.contains(.multiplied) { reasons.append("a multiplier of yours applies") }
@@ -57,12 +59,20 @@ package struct CostReport: Sendable {
     private var conditionReasons: [String] {
         var reasons: [String] = []
         let conditions = result.conditions
-        if conditions.contains(.aboveThreshold) { reasons.append("total input is above the threshold: the whole request pays the higher prices") }
+        if conditions.contains(.aboveThreshold) {
+            reasons.append("total input is above the threshold: the whole request pays the higher prices")
+        }
         if conditions.contains(.serviceTier) { reasons.append("prices of the service tier \(tier.name)") }
-        if conditions.contains(.tierWithoutPrice) { reasons.append("no prices for the service tier: standard ones are taken") }
-        if conditions.contains(.derivedTierPrice) { reasons.append("the tier's prices above the threshold are derived from those below it") }
+        if conditions.contains(.tierWithoutPrice) {
+            reasons.append("no prices for the service tier: standard ones are taken")
+        }
+        if conditions.contains(.derivedTierPrice) {
+            reasons.append("the tier's prices above the threshold are derived from those below it")
+        }
         if conditions.contains(.peak) { reasons.append("a peak window: the multiplier applies") }
-        if conditions.contains(.partialUsage) { reasons.append("a part of the usage was not reported: the cost is of the rest") }
+        if conditions.contains(.partialUsage) {
+            reasons.append("a part of the usage was not reported: the cost is of the rest")
+        }
         return reasons
     }
 
@@ -124,11 +134,16 @@ extension PriceDescription {
         func optional(_ text: String?) -> String { text.map(JSONText.string) ?? "null" }
         return JSONText.object([
             ("provider", JSONText.string(provider)), ("model", JSONText.string(model)),
-            ("origin", JSONText.string(origin)), ("sources", "[\(sources.map(JSONText.string).joined(separator: ","))]"),
+            ("origin", JSONText.string(origin)),
+            ("sources", "[\(sources.map(JSONText.string).joined(separator: ","))]"),
             ("valid_from", optional(validFrom)), ("valid_to", optional(validTo)), ("mode", JSONText.string(mode)),
-            ("figures", JSONText.object(figures.map { figure in
-                (figure.name, figure.name == "peak_windows_utc" ? JSONText.string(figure.value) : figure.value)
-            })),
+            (
+                "figures",
+                JSONText.object(
+                    figures.map { figure in
+                        (figure.name, figure.name == "peak_windows_utc" ? JSONText.string(figure.value) : figure.value)
+                    })
+            ),
         ])
     }
 

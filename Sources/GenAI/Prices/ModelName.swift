@@ -123,7 +123,9 @@ struct ModelName {
 
     /// Whether what follows a family's name makes it another model.
     static func namesVariant(_ rest: ArraySlice<UInt8>) -> Bool {
-        rest.split { $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: "/") }
-            .contains { variants.contains(String(decoding: $0, as: UTF8.self)) }
+        rest.split {
+            $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: "/")
+        }
+        .contains { variants.contains(String(decoding: $0, as: UTF8.self)) }
     }
 }

@@ -130,7 +130,9 @@ struct ByteSet: Sendable, Equatable {
     /// Capital letters stand for small ones, since names are compared in lower case.
     func foldedToLowerCase() -> ByteSet {
         var result = self
-        for byte in UInt8(ascii: "A")...UInt8(ascii: "Z") where contains(byte) { result.insert((byte | 0x20)...(byte | 0x20)) }
+        for byte in UInt8(ascii: "A")...UInt8(ascii: "Z") where contains(byte) {
+            result.insert((byte | 0x20)...(byte | 0x20))
+        }
         return result
     }
 }

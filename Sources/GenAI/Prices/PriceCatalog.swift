@@ -77,7 +77,8 @@ final class PriceCatalog: Sendable {
             var result = price
             if entry.sameAs != nil { result.match.formUnion(.alias) }
             if let multiplier = entry.row[.multiplier] {
-                let product = Money.divided(Int128(price.row[.multiplier] ?? 1_000_000) * Int128(multiplier), by: 1_000_000)
+                let product = Money.divided(
+                    Int128(price.row[.multiplier] ?? 1_000_000) * Int128(multiplier), by: 1_000_000)
                 result.row[.multiplier] = Int64(clamping: product)
                 result.match.formUnion(.multiplied)
             }

@@ -10,7 +10,8 @@ extension PriceImport {
     /// Reads the array of providers, with models and dated prices per million tokens.
     mutating func readGenAIPrices(_ root: PriceJSON) {
         for provider in root.elements {
-            guard let id = provider["id"]?.text, let canonical = ProviderName.canonical(Array(id.lowercased().utf8)) else {
+            guard let id = provider["id"]?.text, let canonical = ProviderName.canonical(Array(id.lowercased().utf8))
+            else {
                 skip("a provider", "it has no id")
                 continue
             }
@@ -31,6 +32,7 @@ extension PriceImport {
         }
         let periods = periods(model["prices"] ?? .null, name)
         for (index, period) in periods.enumerated() {
+            beginEntry()
             var row = PriceRow()
             row.validFrom = period.from
             // The last price that has begun counts.
@@ -38,11 +40,7 @@ extension PriceImport {
             guard row.validFrom < row.validTo else { continue }
             readPrices(period.prices, name, into: &row)
             readVariants(model["price_variants"], from: row.validFrom, name, into: &row)
-            if row.hasPrice {
-                entries.append(Entry(provider: provider, model: id, match: match, row: row))
-            } else {
-                skip(name, "it has no price per token or request")
-            }
+            add(Entry(provider: provider, model: id, match: match, row: row), name)
         }
     }
 
@@ -76,7 +74,7 @@ extension PriceImport {
         }
         // Requests are priced by the thousand.
         if let thousand = prices["requests_kcount"]?.figure,
-            let value = try? DecimalText.parse(thousand, scale: 12), let fee = Int64(exactly: value)
+            let value = try? DecimalText.parse(thousand, scale: 12, isRounding: true), let fee = Int64(exactly: value)
         {
             row[.perRequest] = fee
         }

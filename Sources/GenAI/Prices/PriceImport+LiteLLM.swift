@@ -8,7 +8,8 @@ extension PriceImport {
         ("output_cost_per_token_batches", .batchOutput), ("cache_read_input_token_cost_batches", .batchCacheRead),
         ("input_cost_per_token_flex", .flexInput), ("output_cost_per_token_flex", .flexOutput),
         ("cache_read_input_token_cost_flex", .flexCacheRead), ("input_cost_per_token_priority", .priorityInput),
-        ("output_cost_per_token_priority", .priorityOutput), ("cache_read_input_token_cost_priority", .priorityCacheRead),
+        ("output_cost_per_token_priority", .priorityOutput),
+        ("cache_read_input_token_cost_priority", .priorityCacheRead),
     ]
     private static let aboveKeys: [(key: String, field: PriceField)] = [
         ("input_cost_per_token", .inputAbove), ("output_cost_per_token", .outputAbove),
@@ -27,30 +28,23 @@ extension PriceImport {
                 skip(name, "\(written) is no provider that bills")
                 continue
             }
+            beginEntry()
             var row = PriceRow()
             for (key, field) in Self.tokenKeys { row[field] = figure(model[key], .perToken, name) }
             row[.perImage] = figure(model["output_cost_per_image"], .unit, name)
             row[.perRequest] = figure(model["input_cost_per_query"] ?? model["input_cost_per_request"], .unit, name)
             readThreshold(model, name, into: &row)
             row.mode = model["mode"]?.text.flatMap { CallMode(tableName: $0) } ?? .unknown
-            guard row.hasPrice else {
-                skip(name, "it has no price per token, image or request")
-                continue
-            }
-            // The map marks what it has no price for with zeros.
-            guard PriceField.allCases.contains(where: { ($0.isTokenPrice || $0 == .perImage || $0 == .perRequest) && row[$0] ?? 0 > 0 })
-            else {
-                skip(name, "all its prices are zero")
-                continue
-            }
-            entries.append(Entry(provider: provider, model: Self.model(name, of: provider), match: nil, row: row))
+            add(Entry(provider: provider, model: Self.model(name, of: provider), match: nil, row: row), name)
         }
     }
 
     /// LiteLLM has several ids for the parts of one provider, such as `vertex_ai-anthropic_models`.
     private static func provider(_ written: String) -> String? {
-        for (start, provider) in [("vertex_ai", "vertex_ai"), ("bedrock", "aws_bedrock"), ("fireworks_ai", "fireworks"),
-            ("text-completion-openai", "openai"), ("azure_text", "azure")] where written.hasPrefix(start) {
+        for (start, provider) in [
+            ("vertex_ai", "vertex_ai"), ("bedrock", "aws_bedrock"), ("fireworks_ai", "fireworks"),
+            ("text-completion-openai", "openai"), ("azure_text", "azure"),
+        ] where written.hasPrefix(start) {
             return provider
         }
         return ProviderName.canonical(Array(written.lowercased().utf8))

@@ -37,6 +37,8 @@ package struct PriceImport: Sendable {
     /// What was left out.
     package internal(set) var skipped: [Skipped] = []
     var entries: [Entry] = []
+    /// Whether a figure of the entry being read was unusable. Without it the rest would price calls wrongly.
+    private var isEntryUnusable = false
 
     /// How many entries there are.
     package var count: Int { entries.count }
@@ -53,9 +55,12 @@ package struct PriceImport: Sendable {
         switch root {
         case .array: self.format = .genaiPrices
         case .object: self.format = root["providers"] == nil ? .litellm : .genaiPrices
-        default: throw Failure(description: "it is neither LiteLLM's price map (an object) nor genai-prices' (an array)")
+        default:
+            throw Failure(description: "it is neither LiteLLM's price map (an object) nor genai-prices' (an array)")
         }
-        if let format, format != self.format { throw Failure(description: "it does not look like data of \(format.rawValue)") }
+        if let format, format != self.format {
+            throw Failure(description: "it does not look like data of \(format.rawValue)")
+        }
         switch self.format {
         case .litellm: readLiteLLM(root)
         case .genaiPrices: readGenAIPrices(root["providers"] ?? root)
@@ -68,19 +73,43 @@ package struct PriceImport: Sendable {
 
     mutating func skip(_ name: String, _ reason: String) { skipped.append(Skipped(name: name, reason: reason)) }
 
-    /// A figure as the row keeps it; nil when there is none. One that cannot be a price is noted and left out.
+    /// Starts an entry.
+    mutating func beginEntry() { isEntryUnusable = false }
+
+    /// Adds the entry begun, unless one of its figures was unusable, or it has no price but zeros (which both data sets
+    /// write where they know none, beside the few models that are free).
+    mutating func add(_ entry: Entry, _ name: String) {
+        if isEntryUnusable { return }
+        guard entry.row.hasPrice else { return skip(name, "it has no price per token, image or request") }
+        let isPriced = PriceField.allCases.contains {
+            ($0.isTokenPrice || $0 == .perImage || $0 == .perRequest) && (entry.row[$0] ?? 0) > 0
+        }
+        guard isPriced else { return skip(name, "all its prices are zero") }
+        entries.append(entry)
+    }
+
+    /// A figure as the row keeps it; nil when there is none. With one that cannot be a price the entry is left out.
     mutating func figure(_ value: PriceJSON?, _ unit: PriceUnit, _ name: String) -> Int64? {
-        guard let text = value?.figure else { return nil }
+        guard let text = value?.figure else {
+            if let value, case .null = value { return nil }
+            if value != nil { refuse(name, "a price is no number") }
+            return nil
+        }
         do throws(DecimalText.Failure) {
-            switch unit.judge(try DecimalText.parse(text, scale: unit.scale)) {
+            switch unit.judge(try DecimalText.parse(text, scale: unit.scale, isRounding: true)) {
             case .usable(let figure) where figure >= 0: return figure
-            case .usable: skip(name, "a price is negative")
-            case .refused(let reason): skip(name, "a price \(reason)")
+            case .usable: refuse(name, "a price is negative")
+            case .refused(let reason): refuse(name, "a price \(reason)")
             }
         } catch {
-            skip(name, "\(text) is no price")
+            refuse(name, "\(text) is no price")
         }
         return nil
+    }
+
+    private mutating func refuse(_ name: String, _ reason: String) {
+        if !isEntryUnusable { skip(name, reason) }
+        isEntryUnusable = true
     }
 
     // MARK: Writing
@@ -124,7 +153,9 @@ package struct PriceImport: Sendable {
             ("flex", [.flexInput, .flexOutput, .flexCacheRead]),
             ("priority", [.priorityInput, .priorityOutput, .priorityCacheRead]),
         ] {
-            if let tier = group(Array(zip(["input", "output", "cache_read"], fields))) { text += "    \(name): {\(tier)}\n" }
+            if let tier = group(Array(zip(["input", "output", "cache_read"], fields))) {
+                text += "    \(name): {\(tier)}\n"
+            }
         }
         if let day = PriceDay.text(row.validFrom) { text += "    valid_from: \(day)\n" }
         if let day = PriceDay.text(row.validTo) { text += "    valid_to: \(day)\n" }
@@ -142,7 +173,11 @@ package struct PriceImport: Sendable {
             case "$": result += "$$"
             case "\n", "\r", "\t": result += " "
             default:
-                if scalar.value < 0x20 || scalar.value == 0x7F { result += " " } else { result.unicodeScalars.append(scalar) }
+                if scalar.value < 0x20 || scalar.value == 0x7F {
+                    result += " "
+                } else {
+                    result.unicodeScalars.append(scalar)
+                }
             }
         }
         return result + "\""

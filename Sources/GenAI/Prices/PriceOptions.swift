@@ -25,7 +25,9 @@ package struct PriceOptions: Sendable {
     package init(_ section: ConfigSection) {
         files = section.stringList("files") ?? []
         if files.count > Self.maximumFiles { section.error("files", "has more than \(Self.maximumFiles) entries") }
-        if let interval = section.duration("reload_interval", in: .zero ... .seconds(86_400)) { reloadInterval = interval }
+        if let interval = section.duration("reload_interval", in: .zero ... .seconds(86_400)) {
+            reloadInterval = interval
+        }
         overrides = Self.entries(section, "overrides", origin: "overrides")
     }
 

@@ -2,8 +2,8 @@ import Glibc
 
 /// Prices calls, and remembers what names resolve to, so that all but the first look-up of a name cost nanoseconds.
 ///
-/// Not for concurrent use: one thread at a time has a reader (`PriceBook.withReader`). It holds about 0.3 MB at most,
-/// whatever names come: 1,024 remembered names, the older of two giving way, and 2,048 rows. Names longer than 239
+/// Not for concurrent use: one thread at a time has a reader (`PriceBook.withReader`). It holds less than 1 MB,
+/// whatever names come: 1,024 remembered names, two to a place, and 2,048 rows. Names longer than 239
 /// bytes together are looked up every time.
 package final class PriceReader {
     private static let slotCount = 1024
@@ -33,9 +33,9 @@ package final class PriceReader {
         self.book = book
         (catalog, generation) = book.current()
         seed = UInt64.random(in: .min ... .max)
-        // Untouched pages of both cost no memory.
         slots = .allocate(byteCount: Self.slotCount * Self.slotBytes, alignment: 64)
         memset(slots, 0, Self.slotCount * Self.slotBytes)
+        // Pages of it that are never written cost no memory.
         rows = .allocate(capacity: Self.maximumRows)
     }
 
@@ -69,7 +69,8 @@ package final class PriceReader {
     }
 
     /// The rows of a name, remembered or looked up. Valid until the next call.
-    func find(_ provider: UnsafeRawBufferPointer, _ model: UnsafeRawBufferPointer) -> UnsafeBufferPointer<MatchedPrice> {
+    func find(_ provider: UnsafeRawBufferPointer, _ model: UnsafeRawBufferPointer) -> UnsafeBufferPointer<MatchedPrice>
+    {
         if book.generation != generation { forget() }
         guard provider.count + model.count <= Self.maximumKeyBytes else {
             return remember(catalog.resolve(provider: provider, model: model), in: nil)
@@ -131,8 +132,6 @@ package final class PriceReader {
         memset(slots, 0, Self.slotCount * Self.slotBytes)
         rowCount = 0
     }
-
-    package func lookUpOnly(_ p: UnsafeRawBufferPointer, _ m: UnsafeRawBufferPointer) -> Int { find(p, m).count }
 
     /// The row that a result was computed with; nil for `none`, and when prices were reloaded in between.
     package func describe(_ reference: PriceReference) -> PriceDescription? {

@@ -66,11 +66,14 @@ package enum PriceInstant {
     /// `2026-11-21T13:00:00.5+01:00`, from 1970 on; nil for anything else.
     package static func parse(_ text: String) -> UInt64? {
         let bytes = Array(text.utf8)
-        guard bytes.count >= 10, let day = PriceDay.parse(String(decoding: bytes[..<10], as: UTF8.self)) else { return nil }
+        guard bytes.count >= 10, let day = PriceDay.parse(String(decoding: bytes[..<10], as: UTF8.self)) else {
+            return nil
+        }
         var seconds = Int64(day) * 86_400
         var nanoseconds: Int64 = 0
         if bytes.count > 10 {
-            guard bytes.count >= 20, bytes[10] | 0x20 == UInt8(ascii: "t"), let clock = minutesAndSeconds(bytes[11..<19])
+            guard bytes.count >= 20, bytes[10] | 0x20 == UInt8(ascii: "t"),
+                let clock = minutesAndSeconds(bytes[11..<19])
             else { return nil }
             seconds += clock
             var at = 19
@@ -79,7 +82,9 @@ package enum PriceInstant {
                 guard !fraction.isEmpty else { return nil }
                 for position in 0..<9 {
                     nanoseconds *= 10
-                    if position < fraction.count { nanoseconds += Int64(fraction[fraction.startIndex + position] & 0x0F) }
+                    if position < fraction.count {
+                        nanoseconds += Int64(fraction[fraction.startIndex + position] & 0x0F)
+                    }
                 }
                 at = fraction.endIndex
             }
@@ -136,7 +141,9 @@ struct PeakWindow: Sendable, Equatable {
     private static func minute(_ text: some Collection<UInt8>) -> UInt16? {
         let parts = text.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
         guard parts.count == 2, parts[0].count == 2, parts[1].count == 2 else { return nil }
-        guard let hour = PriceDay.digits(parts[0]), let minute = PriceDay.digits(parts[1]), minute < 60 else { return nil }
+        guard let hour = PriceDay.digits(parts[0]), let minute = PriceDay.digits(parts[1]), minute < 60 else {
+            return nil
+        }
         let total = hour * 60 + minute
         return total <= 1440 ? UInt16(total) : nil
     }

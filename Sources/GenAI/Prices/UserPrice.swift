@@ -58,7 +58,8 @@ struct UserPriceReader {
         let provider = section.nonEmptyString("provider")
         let model = section.nonEmptyString("model") ?? ""
         let entry = UserPrice(
-            provider: provider.flatMap { ProviderName.canonical(Self.key($0)) }, model: model, modelKey: Self.key(model),
+            provider: provider.flatMap { ProviderName.canonical(Self.key($0)) }, model: model,
+            modelKey: Self.key(model),
             pattern: readPattern(section), row: row, sameAs: section.nonEmptyString("same_as"), origin: origin)
         check(section, entry)
         return entry
@@ -91,12 +92,13 @@ struct UserPriceReader {
         }
         // Figures that were refused are reported already.
         let mentionsPrice = PriceUnit.allCases.contains { section.contains($0.rawValue) }
-        if entry.sameAs == nil, !hasPrice, entry.row[.multiplier] == nil, !mentionsPrice, !section.diagnostics.hasErrors {
+        if entry.sameAs == nil, !hasPrice, entry.row[.multiplier] == nil, !mentionsPrice, !section.diagnostics.hasErrors
+        {
             section.error("there is no price; write, for example, per_1m: {input: 3, output: 15}")
         }
         for (part, whole) in [(PriceField.cacheRead, PriceField.input), (.cachedAudioInput, .audioInput)] {
             if let part = entry.row[part], let whole = entry.row[whole], part > whole {
-                section.warn(at: section.position, "\(section.path): reading from the cache costs more than plain input")
+                section.warn(at: section.position, "reading from the cache costs more than plain input")
             }
         }
     }
@@ -180,7 +182,9 @@ struct UserPriceReader {
             }
             if key == "valid_from" { row.validFrom = day } else { row.validTo = day }
         }
-        if row.validFrom >= row.validTo { section.error("valid_to", "must be after \"valid_from\"; that day is excluded") }
+        if row.validFrom >= row.validTo {
+            section.error("valid_to", "must be after \"valid_from\"; that day is excluded")
+        }
         if let mode = section.choice("mode", CallMode.allCases.map(\.name).filter { !$0.isEmpty && $0 != "none" }) {
             row.mode = CallMode(tableName: mode) ?? .unknown
         }

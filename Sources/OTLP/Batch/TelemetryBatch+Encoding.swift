@@ -28,14 +28,16 @@ extension TelemetryBatch {
         return size
     }
 
-    /// End of the longest run of items from `start` that stays within `maximumItems` and `maximumBytes` (as
-    /// `encodedSize` counts them). At least one item, even when that one alone is larger.
+    /// End of the longest run of items from `start` that stays within `maximumItems` (as `count(of:)` counts them) and
+    /// `maximumBytes` (as `encodedSize` does). At least one item, even when that one alone is larger.
     package func endOfRun(from start: Int, maximumItems: Int, maximumBytes: Int) -> Int {
         var end = start
         var size = 0
-        while end < items.count, end - start < maximumItems {
+        var count = 0
+        while end < items.count {
             size += Self.fieldSize(items[end].size)
-            if size > maximumBytes, end > start { break }
+            count += self.count(of: end..<end + 1)
+            if size > maximumBytes || count > maximumItems, end > start { break }
             end += 1
         }
         return end

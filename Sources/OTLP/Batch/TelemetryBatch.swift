@@ -22,8 +22,8 @@ package final class TelemetryBatch: @unchecked Sendable {
     package private(set) var resources: [ResourceRecord]
     package private(set) var scopes: [ScopeRecord]
     package private(set) var items: [ItemRecord]
-    /// Data points, for metrics; 0 for other signals.
-    package private(set) var points: Int
+    /// Data points of each metric; empty for other signals.
+    private var points: [UInt32]
     /// True while the request's own bytes are the batch.
     package private(set) var isPristine: Bool
     private var edits: WireWriter
@@ -66,7 +66,14 @@ package final class TelemetryBatch: @unchecked Sendable {
     package func fork() -> TelemetryBatch { TelemetryBatch(copying: self) }
 
     /// What the self-metrics count: spans, log records, or data points.
-    package var itemCount: Int { signal == .metrics ? points : items.count }
+    package var itemCount: Int { count(of: 0..<items.count) }
+
+    /// The same for a run of items.
+    package func count(of range: Range<Int>) -> Int {
+        let range = range.clamped(to: 0..<items.count)
+        guard signal == .metrics else { return range.count }
+        return points[range].reduce(0) { $0 + Int($1) }
+    }
 
     /// Refused spans, log records, or data points.
     package var rejectedCount: Int { signal == .metrics ? rejectedPoints : rejectedItems }
@@ -76,6 +83,7 @@ package final class TelemetryBatch: @unchecked Sendable {
     /// Bytes that the batch holds: request, edits and records.
     package var heldBytes: Int {
         bytes.count + edits.count + items.count * MemoryLayout<ItemRecord>.stride
+            + points.count * MemoryLayout<UInt32>.stride
             + scopes.count * MemoryLayout<ScopeRecord>.stride + resources.count * MemoryLayout<ResourceRecord>.stride
     }
 
@@ -149,8 +157,7 @@ package final class TelemetryBatch: @unchecked Sendable {
     }
 
     /// Keeps the items for which `keep` is true, in order, and drops scopes and resources that lose all of theirs.
-    /// Metrics lose the points of dropped items; the caller says how many.
-    package func filterItems(droppedPoints: Int = 0, _ keep: (Int) -> Bool) {
+    package func filterItems(_ keep: (Int) -> Bool) {
         var kept = 0
         var keptScopes: [ScopeRecord] = []
         var keptResources: [ResourceRecord] = []
@@ -162,6 +169,7 @@ package final class TelemetryBatch: @unchecked Sendable {
                 scope.firstItem = UInt32(kept)
                 for index in range where keep(index) {
                     items[kept] = items[index]
+                    if signal == .metrics { points[kept] = points[index] }
                     kept += 1
                 }
                 scope.itemCount = UInt32(kept) - scope.firstItem
@@ -175,9 +183,9 @@ package final class TelemetryBatch: @unchecked Sendable {
         }
         guard kept < total else { return }
         items.removeLast(total - kept)
+        if signal == .metrics { points.removeLast(total - kept) }
         scopes = keptScopes
         resources = keptResources
-        points = max(0, points - droppedPoints)
         isPristine = false
     }
 }

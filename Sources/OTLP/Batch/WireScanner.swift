@@ -13,8 +13,8 @@ struct WireScanner {
     private(set) var resources: [ResourceRecord] = []
     private(set) var scopes: [ScopeRecord] = []
     private(set) var items: [ItemRecord] = []
-    /// Data points of accepted metrics; 0 for the other signals.
-    private(set) var points = 0
+    /// Data points of each accepted metric; empty for the other signals.
+    private(set) var points: [UInt32] = []
     /// Well-formed items that were refused for invalid ids.
     private(set) var rejectedItems = 0
     /// Data points of refused metrics.
@@ -169,7 +169,7 @@ struct WireScanner {
             rejectedItems &+= 1
             rejectedPoints &+= itemPoints
         } else {
-            points &+= itemPoints
+            if message == .metric { points.append(UInt32(clamping: itemPoints)) }
             items.append(ItemRecord(offset: UInt32(start - base), count: UInt32(end - start)))
         }
         return true

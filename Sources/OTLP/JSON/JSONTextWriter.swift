@@ -48,6 +48,17 @@ struct JSONTextWriter: ~Copyable {
         return true
     }
 
+    /// Bytes in the writer's storage, those from before this writer included.
+    var position: Int {
+        writer.pointee.base.map { UnsafeRawPointer(cursor) - UnsafeRawPointer($0) } ?? 0
+    }
+
+    /// Goes back to an earlier `position`; what was written since is forgotten.
+    mutating func rewind(to position: Int) {
+        guard let base = writer.pointee.base else { return }
+        cursor = base.assumingMemoryBound(to: UInt8.self) + position
+    }
+
     // MARK: - Tokens
 
     @inline(__always)

@@ -58,6 +58,8 @@ struct WireToJSON: ~Copyable {
     /// Memory up to here may be read.
     var readableEnd: UnsafePointer<UInt8>
     var failure = OTLPJSONEncodingError.malformedMessage
+    /// True until a message turns out to be scattered: until then, each is first written as if it were not.
+    private var expectsOrder = true
     let schema: JSONSchema
     let input: UnsafeRawBufferPointer
     let maximumDepth: Int
@@ -66,6 +68,9 @@ struct WireToJSON: ~Copyable {
     /// Some address for messages of no bytes; never read.
     let nothing: UnsafePointer<UInt8>
 
+    /// Messages deeper than a span's attribute value are not tried in order: a hostile nest that is scattered at every
+    /// level would be written once more for each.
+    private static let deepestOrderedAttempt = 7
     /// Bytes that merged copies may take on top of twice the input.
     private static let mergeAllowance = 256 << 10
 
@@ -96,6 +101,16 @@ struct WireToJSON: ~Copyable {
         depth: Int
     ) -> Bool {
         guard depth <= maximumDepth else { return fail(.tooDeep) }
+        if expectsOrder, depth <= Self.deepestOrderedAttempt, message.pointee.repeatedNumbers == 0 {
+            let mark = text.position
+            switch encodeInOrder(message, start, end, depth: depth) {
+            case .written: return true
+            case .failed: return false
+            case .scattered:
+                expectsOrder = false
+                text.rewind(to: mark)
+            }
+        }
         guard let scattered = scatteredFields(of: message, start, end) else { return fail(.malformedMessage) }
         guard text.ensure(JSONTextWriter.fieldRoom) else { return fail(.outputLimit) }
         text.put(UInt8(ascii: "{"))
@@ -137,6 +152,58 @@ struct WireToJSON: ~Copyable {
         if openArray != 0 { text.putClosing(UInt8(ascii: "]")) }
         text.putClosing(UInt8(ascii: "}"))
         return true
+    }
+
+    private enum OrderedAttempt {
+        case written, failed, scattered
+    }
+
+    /// Writes a message whose fields can all be written where they stand, as nearly every writer orders them.
+    private mutating func encodeInOrder(
+        _ message: UnsafePointer<JSONMessageSchema>, _ start: UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>,
+        depth: Int
+    ) -> OrderedAttempt {
+        guard text.ensure(JSONTextWriter.fieldRoom) else { return failed(.outputLimit) }
+        text.put(UInt8(ascii: "{"))
+        var cursor = start
+        var openArray: UInt64 = 0
+        var seen: UInt32 = 0
+        while cursor < end {
+            guard let tag = readVarint(&cursor, end) else { return failed(.malformedMessage) }
+            let number = tag >> 3
+            let field = message.pointee.field(number)
+            if field.pointee.isKnown {
+                let bit: UInt32 = 1 << UInt32(truncatingIfNeeded: number)
+                let rivals = bit & message.pointee.oneofFields != 0 ? message.pointee.oneofFields : bit
+                if seen & rivals != 0, openArray != number { return .scattered }
+                seen |= bit
+            }
+            guard field.pointee.isKnown, let wireType = WireType(rawValue: UInt8(tag & 7)),
+                Self.fits(field, wireType)
+            else {
+                guard Self.skip(tag, &cursor, end) else { return failed(.malformedMessage) }
+                continue
+            }
+            if openArray != 0, openArray != number {
+                text.putClosing(UInt8(ascii: "]"))
+                openArray = 0
+            }
+            guard text.ensure(JSONTextWriter.fieldRoom) else { return failed(.outputLimit) }
+            if field.pointee.isRepeated, openArray != number {
+                text.put(field.pointee.prefix, length: field.pointee.prefixLength)
+                openArray = number
+            }
+            guard encodeValue(field, &cursor, end, depth: depth) else { return .failed }
+        }
+        guard text.ensure(JSONTextWriter.fieldRoom) else { return failed(.outputLimit) }
+        if openArray != 0 { text.putClosing(UInt8(ascii: "]")) }
+        text.putClosing(UInt8(ascii: "}"))
+        return .written
+    }
+
+    private mutating func failed(_ reason: OTLPJSONEncodingError) -> OrderedAttempt {
+        failure = reason
+        return .failed
     }
 
     /// The fields that cannot be written where they stand, as bits by number: entries stand apart, a single field

@@ -9,7 +9,8 @@ package protocol Consumer: AnyObject, Sendable {
     /// is held during I/O.
     func consume(_ batch: TelemetryBatch, context: RequestContext, receipt: Receipt)
 
-    /// Whether `consume` may change the batch. A fan-out then gives it a batch of its own.
+    /// Whether `consume`, or anyone whom it hands the same batch to, may change it. A fan-out then gives it a batch of
+    /// its own. A stage that changes nothing says what the next one says.
     var mutatesBatches: Bool { get }
 }
 
@@ -19,7 +20,7 @@ package final class FanOut: Consumer {
 
     package init(_ consumers: [any Consumer]) { self.consumers = consumers }
 
-    package var mutatesBatches: Bool { false }
+    package var mutatesBatches: Bool { consumers.count == 1 && consumers[0].mutatesBatches }
 
     package func consume(_ batch: TelemetryBatch, context: RequestContext, receipt: Receipt) {
         guard !consumers.isEmpty else {

@@ -14,11 +14,13 @@ package struct BatchSlice: Sendable {
 
     package var isWholeBatch: Bool { items.count == batch.items.count }
 
-    /// What the self-metrics count: items; for a whole batch of metrics its data points.
-    package var itemCount: Int { isWholeBatch ? batch.itemCount : items.count }
+    /// What the self-metrics count: spans, log records, or the data points of metrics.
+    package var itemCount: Int { batch.count(of: items) }
 
     /// Bytes of the items on the wire.
-    package var byteCount: Int { isWholeBatch && batch.isPristine ? batch.bytes.count : batch.encodedSize(ofItems: items) }
+    package var byteCount: Int {
+        isWholeBatch && batch.isPristine ? batch.bytes.count : batch.encodedSize(ofItems: items)
+    }
 }
 
 /// What an exporter is asked to deliver in one go.

@@ -5,8 +5,8 @@ import Synchronization
 ///
 /// Each `Consumer.consume` call owes its receipt exactly one `accept` or `refuse`. A stage that hands the batch to n
 /// others first calls `expect(n - 1)`. All methods may be called from any thread; the completion runs once, on the
-/// thread of the last settlement. A receipt that is dropped unsettled completes as an internal error, so that no
-/// client waits for ever.
+/// thread of the last settlement. A receipt that is dropped unsettled completes as an internal error, or with
+/// the error that a branch gave before, so that no client waits for ever.
 package final class Receipt: Sendable {
     private let pending = Atomic<Int>(1)
     private let failure = Mutex<ConsumeError?>(nil)
@@ -19,9 +19,10 @@ package final class Receipt: Sendable {
     }
 
     deinit {
-        if pending.load(ordering: .acquiring) > 0 {
-            completion(ConsumeError(.internal, "a pipeline stage dropped the batch without an answer"))
-        }
+        guard pending.load(ordering: .acquiring) > 0 else { return }
+        // What another branch said goes first: when it may be sent again, the client must hear so.
+        let known = failure.withLock { $0 }
+        completion(known ?? ConsumeError(.internal, "a pipeline stage dropped the batch without an answer"))
     }
 
     /// Announces `branches` more settlements. Call before the batch is handed on.

@@ -31,11 +31,24 @@ package final class MemoryBudget: Sendable {
     /// Bytes that may never be passed.
     package var hardLimit: Int { bounds.withLock { $0.hard } }
 
-    /// Takes `bytes` for a new request; nil when that passes the soft limit, or when the budget is above it already.
-    package func lease(_ bytes: Int) -> MemoryLease? {
+    /// Bytes that can still be taken.
+    package var room: Int { max(0, hardLimit - heldBytes) }
+
+    /// Takes `bytes` (from 0) for a new request; nil when the budget is above the soft limit already, when the request
+    /// alone passes it, or when the hard limit would be passed.
+    ///
+    /// - Parameter announced: bytes that the request says it will take in all, when that is more. They must fit now,
+    ///   but are only counted as they come: an announcement alone keeps nobody else out.
+    package func lease(_ bytes: Int, announced: Int = 0) -> MemoryLease? {
         let bounds = self.bounds.withLock { $0 }
+        // Before the sum, which must not overflow.
+        let whole = max(bytes, announced)
+        guard bytes >= 0, whole <= bounds.soft else {
+            refusals.add(1, ordering: .relaxed)
+            return nil
+        }
         let total = held.add(bytes, ordering: .relaxed).newValue
-        guard total - bytes <= bounds.soft, bytes <= bounds.soft, total <= bounds.hard else {
+        guard total - bytes <= bounds.soft, total - bytes <= bounds.hard - whole else {
             held.subtract(bytes, ordering: .relaxed)
             refusals.add(1, ordering: .relaxed)
             return nil
@@ -45,8 +58,14 @@ package final class MemoryBudget: Sendable {
 
     /// Changes an existing lease; growth is refused only at the hard limit.
     fileprivate func change(by bytes: Int) -> Bool {
+        let limit = hardLimit
+        // Before the sum, which must not overflow.
+        guard bytes <= limit else {
+            refusals.add(1, ordering: .relaxed)
+            return false
+        }
         let total = held.add(bytes, ordering: .relaxed).newValue
-        if bytes > 0, total > hardLimit {
+        if bytes > 0, total > limit {
             held.subtract(bytes, ordering: .relaxed)
             refusals.add(1, ordering: .relaxed)
             return false
@@ -77,7 +96,7 @@ package final class MemoryLease: Sendable {
     /// Bytes counted.
     package var bytes: Int { size.load(ordering: .relaxed) }
 
-    /// Counts `bytes` instead of what was counted before; false, with nothing changed, when the hard limit is passed.
+    /// Counts `bytes` (from 0) instead of what was counted before; false, with nothing changed, when the hard limit is passed.
     /// One thread at a time.
     package func resize(to bytes: Int) -> Bool {
         let difference = bytes - size.load(ordering: .relaxed)

@@ -47,6 +47,10 @@ struct OTLPFormat: Sendable {
         do throws(OTLPJSONError) {
             try OTLPJSONDecoder.decode(body.buffer, as: .request(of: signal), into: &writer)
         } catch {
+            if case .outputLimit = error.reason {
+                throw OTLPRequestError(
+                    status: 413, code: .resourceExhausted, message: "request larger than \(limit) bytes as protobuf")
+            }
             throw OTLPRequestError(status: 400, code: .invalidArgument, message: error.description)
         }
         return WireBytes(taking: &writer, accounting: body.accounting)

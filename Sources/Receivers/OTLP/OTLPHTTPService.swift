@@ -46,26 +46,33 @@ package struct OTLPHTTPService: HTTPService {
                 decorate(.text(405, "405 method not allowed, supported: [POST]\n", headers: [("Allow", "POST")]), head))
         }
         guard let format = OTLPFormat(contentType: head.headers["content-type"]) else {
+            route.metrics.requestsFailed.add()
             let supported = "application/json, application/x-protobuf"
             return .answer(
                 decorate(.text(415, "415 unsupported media type, supported: [\(supported)]\n"), head))
         }
         if let token = head.headers["content-encoding"], (try? ContentEncoding(token: token)) == nil {
+            route.metrics.requestsFailed.add()
             let message = "unsupported Content-Encoding; supported: gzip, deflate, zlib, zstd, identity"
             return .answer(decorate(format.failure(400, .invalidArgument, message), head))
         }
         if let length, length > settings.maximumBodySize {
             return .answer(bodyTooLarge(head, limit: settings.maximumBodySize))
         }
-        guard let lease = budget.lease(length ?? Self.firstChunkedLease) else {
+        if let length, length > budget.softLimit {
+            let message = "request body of \(length) bytes is larger than the memory limit of \(budget.softLimit)"
+            return .answer(decorate(format.failure(413, .resourceExhausted, message), head))
+        }
+        let first = min(length ?? Self.firstLease, Self.firstLease)
+        guard let lease = budget.lease(first, announced: length ?? 0) else {
             route.metrics.requestsRefused.add()
             return .answer(decorate(overloaded(format), head))
         }
         return .body(limit: settings.maximumBodySize, lease: lease)
     }
 
-    /// Bytes counted at first for a body of unannounced size.
-    private static let firstChunkedLease = 64 << 10
+    /// Bytes of a body that are counted before any has come; the rest is counted as it comes.
+    private static let firstLease = 64 << 10
 
     private func unknownPath(_ head: HTTPHead) -> HTTPAnswer {
         let known = routes.keys.sorted().joined(separator: ", ")
@@ -79,11 +86,13 @@ package struct OTLPHTTPService: HTTPService {
 
     package func bodyTooLarge(_ head: HTTPHead, limit: Int) -> HTTPAnswer {
         let format = OTLPFormat(contentType: head.headers["content-type"]) ?? .protobuf
+        routes[head.path]?.metrics.requestsFailed.add()
         return decorate(format.failure(413, .resourceExhausted, "request body larger than \(limit) bytes"), head)
     }
 
     package func outOfMemory(_ head: HTTPHead) -> HTTPAnswer {
         let format = OTLPFormat(contentType: head.headers["content-type"]) ?? .protobuf
+        routes[head.path]?.metrics.requestsRefused.add()
         return decorate(overloaded(format), head)
     }
 
@@ -107,9 +116,11 @@ package struct OTLPHTTPService: HTTPService {
             let inflated = try inflate(body, encoding: head.headers["content-encoding"])
             let wire = try format.wireBytes(of: inflated, signal: route.signal, limit: settings.maximumBodySize)
             batch = try decode(wire, route.signal)
+            try account(for: batch, in: wire.accounting as? MemoryLease)
         } catch {
-            route.metrics.requestsFailed.add()
-            responder.send(decorate(format.failure(error.status, error.code, error.message, retryAfter: error.retryAfter), head))
+            error.retryAfter == nil ? route.metrics.requestsFailed.add() : route.metrics.requestsRefused.add()
+            let answer = format.failure(error.status, error.code, error.message, retryAfter: error.retryAfter)
+            responder.send(decorate(answer, head))
             return
         }
         deliver(batch, from: head, to: route, format, responder)
@@ -159,21 +170,32 @@ package struct OTLPHTTPService: HTTPService {
 
     private func inflate(_ body: WireBytes, encoding: String?) throws(OTLPRequestError) -> WireBytes {
         guard let encoding else { return body }
-        let inflated: WireBytes
         let lease = body.accounting as? MemoryLease
+        // Inflated bytes are bounded before they exist: by the limit of a body, and by what memory is left.
+        let room = lease.map { $0.bytes + budget.room } ?? settings.maximumBodySize
+        let limit = min(settings.maximumBodySize, room)
+        let inflated: WireBytes
         do throws(CompressionError) {
             let encoding = try ContentEncoding(token: encoding)
             guard encoding != .identity, body.count > 0 else { return body }
-            let storage = try decompressors.decompress(body.buffer, encoding, limit: settings.maximumBodySize).release()
+            let storage = try decompressors.decompress(body.buffer, encoding, limit: limit).release()
             inflated = WireBytes(adopting: storage.base, count: storage.count, accounting: lease)
         } catch {
+            if case .tooLarge = error, limit < settings.maximumBodySize { throw memoryLimitReached }
             throw OTLPRequestError(error, limit: settings.maximumBodySize)
         }
-        if let lease, !lease.resize(to: inflated.count) {
-            throw OTLPRequestError(
-                status: 503, code: .unavailable, message: "memory limit reached, try again later",
-                retryAfter: budget.retryAfter)
-        }
+        if let lease, !lease.resize(to: inflated.count) { throw memoryLimitReached }
         return inflated
+    }
+
+    /// Counts what the batch holds from now on, instead of what its body took on the wire.
+    private func account(for batch: TelemetryBatch, in lease: MemoryLease?) throws(OTLPRequestError) {
+        if let lease, !lease.resize(to: batch.heldBytes) { throw memoryLimitReached }
+    }
+
+    private var memoryLimitReached: OTLPRequestError {
+        OTLPRequestError(
+            status: 503, code: .unavailable, message: "memory limit reached, try again later",
+            retryAfter: budget.retryAfter)
     }
 }

@@ -12,7 +12,7 @@ package struct OTLPReceiverFactory: ReceiverFactory {
     package init() {}
 
     package var descriptor: ComponentDescriptor {
-        ComponentDescriptor(type: "otlp", signals: [.traces: .beta])
+        ComponentDescriptor(type: "otlp", signals: [.traces: .beta, .metrics: .alpha, .logs: .alpha])
     }
 
     package func settings(from section: ConfigSection) -> OTLPReceiverSettings { OTLPReceiverSettings(from: section) }
@@ -53,6 +53,10 @@ extension OTLPHTTPSettings {
             let key = "\(signal.rawValue)_url_path"
             guard let path = section.nonEmptyString(key) else { continue }
             paths[signal] = path.hasPrefix("/") ? path : "/" + path
+        }
+        for (index, signal) in Signal.allCases.enumerated() {
+            guard let earlier = Signal.allCases[..<index].first(where: { paths[$0] == paths[signal] }) else { continue }
+            section.error("\(signal.rawValue)_url_path", "must not be the path of \(earlier.rawValue)")
         }
         section.refuse("profiles_url_path", because: "profiles are not supported")
         if let cors = section.optionalSection("cors") { self.cors = CORSPolicy(from: cors) }
@@ -117,7 +121,8 @@ final class OTLPReceiver: Receiver {
         while server.openConnections > 0, ContinuousClock.now < deadline {
             try? await Task.sleep(for: Self.drainPollInterval)
         }
-        server.close()
+        // Who waits for a receipt is answered while the queues drain.
+        server.closeUnfinished()
     }
 
     private static let drainPollInterval = Duration.milliseconds(5)

@@ -104,7 +104,8 @@ struct GraphBuilder {
     }
 
     private func makeDelivery(
-        _ settings: DeliverySettings, to exporter: any Exporter, on workers: NIOThreadPool?, id: ComponentID, _ signal: Signal,
+        _ settings: DeliverySettings, to exporter: any Exporter, on workers: NIOThreadPool?, id: ComponentID,
+        _ signal: Signal,
         _ batching: BatchProcessorSettings?
     ) -> Delivery {
         var settings = settings

@@ -31,8 +31,24 @@ struct PipelineSignals {
                         "the \(kind) \"\(reference.id)\" does not handle \(signal.rawValue)"))
             }
             for reference in pipeline.exporters {
-                guard let outputs = outputs[reference.id] else { continue }
-                checkConnector(reference, outputs(signal), from: pipeline, config, &diagnostics)
+                guard let turnsInto = outputs[reference.id] else { continue }
+                let taken = starts(at: reference.id, config).map { Signal($0.id.signal) }
+                guard !taken.isEmpty, turnsInto(signal).isDisjoint(with: taken) else { continue }
+                diagnostics.error(
+                    ConfigDiagnostic(
+                        at: reference.position, path: pipeline.path,
+                        "the connector \"\(reference.id)\" does not turn \(signal.rawValue) into anything that a "
+                            + "pipeline takes from it"))
+            }
+            for reference in pipeline.receivers {
+                guard let turnsInto = outputs[reference.id] else { continue }
+                let given = ends(at: reference.id, config).flatMap { turnsInto(Signal($0.id.signal)) }
+                guard !given.contains(signal), !ends(at: reference.id, config).isEmpty else { continue }
+                diagnostics.error(
+                    ConfigDiagnostic(
+                        at: reference.position, path: pipeline.path,
+                        "the connector \"\(reference.id)\" has no \(signal.rawValue) to give: no pipeline that ends "
+                            + "in it leads to them"))
             }
         }
         if let cycle = findCycle(config) {
@@ -42,18 +58,12 @@ struct PipelineSignals {
         }
     }
 
-    private func checkConnector(
-        _ reference: ComponentReference, _ outputs: Set<Signal>, from pipeline: PipelineConfig,
-        _ config: CollectorConfig, _ diagnostics: inout ConfigDiagnostics
-    ) {
-        for (id, next) in config.pipelines where next.receivers.contains(where: { $0.id == reference.id }) {
-            guard !outputs.contains(Signal(id.signal)) else { continue }
-            diagnostics.error(
-                ConfigDiagnostic(
-                    at: reference.position, path: pipeline.path,
-                    "the connector \"\(reference.id)\" does not turn \(pipeline.id.signal.rawValue) into "
-                        + "\(id.signal.rawValue), which the pipeline \"\(id)\" takes from it"))
-        }
+    private func starts(at connector: ComponentID, _ config: CollectorConfig) -> [PipelineConfig] {
+        config.pipelines.map(\.1).filter { $0.receivers.contains { $0.id == connector } }
+    }
+
+    private func ends(at connector: ComponentID, _ config: CollectorConfig) -> [PipelineConfig] {
+        config.pipelines.map(\.1).filter { $0.exporters.contains { $0.id == connector } }
     }
 
     /// A pipeline that can be reached from itself; nil when there is none.

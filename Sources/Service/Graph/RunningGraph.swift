@@ -26,10 +26,13 @@ struct RunningGraph {
     }
 
     /// Stops everything in the order in which data flows, so that nothing is handed to a stage that has ended.
-    /// Returns at about `deadline` at the latest.
+    /// Returns at about `deadline` at the latest. Clients that do not finish their requests have a quarter of the
+    /// time, so that the queues have the rest.
     func stop(deadline: ContinuousClock.Instant, logger: Logger) async {
+        let now = ContinuousClock.now
+        let receiving = now + (deadline - now) / 4
         await withTaskGroup(of: Void.self) { group in
-            for receiver in receivers { group.addTask { await receiver.stop(deadline: deadline) } }
+            for receiver in receivers { group.addTask { await receiver.stop(deadline: receiving) } }
         }
         for processor in processors { await processor.stop(deadline: deadline) }
         for connector in connectors { await connector.stop(deadline: deadline) }

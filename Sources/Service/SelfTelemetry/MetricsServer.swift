@@ -17,10 +17,9 @@ struct MetricsService: HTTPService {
     }
 
     func respond(to head: HTTPHead, body: WireBytes, responder: HTTPResponder) {
-        let text = head.method == "HEAD" ? "" : registry.prometheusText()
         responder.send(
             HTTPAnswer(
                 status: 200, headers: [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")],
-                body: Array(text.utf8)))
+                body: Array(registry.prometheusText().utf8)))
     }
 }

@@ -88,7 +88,7 @@ package final class MetricRegistry: Sendable {
         let snapshot = families.withLock { $0 }
         var text = ""
         for (name, family) in snapshot.sorted(by: { $0.key < $1.key }) {
-            text += "# HELP \(name) \(family.help)\n# TYPE \(name) \(family.type)\n"
+            text += "# HELP \(name) \(Self.escape(family.help, quotes: false))\n# TYPE \(name) \(family.type)\n"
             for series in family.series { Self.write(series, name, into: &text) }
         }
         return text
@@ -118,22 +118,37 @@ package final class MetricRegistry: Sendable {
 
     /// A whole number without a fraction, as Prometheus' own client prints it.
     private static func number(_ value: Double) -> String {
+        if value.isNaN { return "NaN" }
+        if value.isInfinite { return value < 0 ? "-Inf" : "+Inf" }
         if value == value.rounded(), abs(value) < 1e15 { return String(Int(value)) }
         return "\(value)"
     }
 
     private static func render(_ labels: Labels) -> String {
-        labels.map { "\($0.name)=\"\(escape($0.value))\"" }.joined(separator: ",")
+        labels.map { "\(labelName($0.name))=\"\(escape($0.value, quotes: true))\"" }.joined(separator: ",")
     }
 
-    private static func escape(_ value: String) -> String {
+    /// A valid label name: what is no letter, digit or `_` becomes `_`. Names may come from a configuration.
+    private static func labelName(_ name: String) -> String {
+        var valid = ""
+        for scalar in name.unicodeScalars {
+            let isDigit = ("0"..."9").contains(scalar)
+            if isDigit, valid.isEmpty { valid = "_" }
+            let isValid = isDigit || ("a"..."z").contains(scalar) || ("A"..."Z").contains(scalar)
+            valid.unicodeScalars.append(isValid ? scalar : "_")
+        }
+        return valid.isEmpty ? "_" : valid
+    }
+
+    /// By scalar: a Character such as CR LF holds a line feed that a comparison of Characters does not see.
+    private static func escape(_ value: String, quotes: Bool) -> String {
         var escaped = ""
-        for character in value {
-            switch character {
+        for scalar in value.unicodeScalars {
+            switch scalar {
             case "\\": escaped += "\\\\"
-            case "\"": escaped += "\\\""
+            case "\"" where quotes: escaped += "\\\""
             case "\n": escaped += "\\n"
-            default: escaped.append(character)
+            default: escaped.unicodeScalars.append(scalar)
             }
         }
         return escaped

@@ -2,8 +2,10 @@ internal import NIOCore
 
 /// Writes answers as HTTP/1.1 bytes.
 enum HTTPAnswerEncoder {
+    /// - Parameter omitsBody: the answer is to a HEAD request; the length is still that of the body.
     static func encode(
-        _ answer: HTTPAnswer, extra: [(name: String, value: String)], closes: Bool, allocator: ByteBufferAllocator
+        _ answer: HTTPAnswer, extra: [(name: String, value: String)], closes: Bool, omitsBody: Bool = false,
+        allocator: ByteBufferAllocator
     ) -> ByteBuffer {
         var buffer = allocator.buffer(capacity: 160 + answer.body.count)
         buffer.writeStaticString("HTTP/1.1 ")
@@ -11,10 +13,14 @@ enum HTTPAnswerEncoder {
         for (name, value) in answer.headers { write(name, value, to: &buffer) }
         for (name, value) in extra { write(name, value, to: &buffer) }
         if closes { buffer.writeStaticString("Connection: close\r\n") }
-        buffer.writeStaticString("Content-Length: ")
-        buffer.writeString(String(answer.body.count))
-        buffer.writeStaticString("\r\n\r\n")
-        buffer.writeBytes(answer.body)
+        // RFC 9110, 8.6: an answer 204 has neither body nor length.
+        if answer.status != 204 {
+            buffer.writeStaticString("Content-Length: ")
+            buffer.writeString(String(answer.body.count))
+            buffer.writeStaticString("\r\n")
+        }
+        buffer.writeStaticString("\r\n")
+        if !omitsBody, answer.status != 204 { buffer.writeBytes(answer.body) }
         return buffer
     }
 

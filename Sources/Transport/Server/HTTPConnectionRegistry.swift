@@ -39,6 +39,8 @@ final class HTTPServerConnections: Sendable {
 
     func drain() { onEachLoop { $0.drain() } }
 
+    func closeUnfinished() { onEachLoop { $0.closeUnfinished() } }
+
     func closeAll() { onEachLoop { $0.closeAll() } }
 
     private func onEachLoop(_ body: @escaping @Sendable (HTTPConnectionRegistry) -> Void) {
@@ -70,6 +72,11 @@ final class HTTPConnectionRegistry {
     func drain() {
         isDraining = true
         for connection in Array(connections.values) { connection.drain() }
+    }
+
+    func closeUnfinished() {
+        isDraining = true
+        for connection in Array(connections.values) { connection.closeUnlessWaiting() }
     }
 
     func closeAll() {

@@ -80,7 +80,7 @@ package struct HTTPAnswer: Sendable {
 /// What a service says once it has seen the head of a request.
 package enum HTTPAdmission: Sendable {
     /// Read the body, up to `limit` bytes, and hand it over whole. `lease` is kept with the body's bytes, and grows
-    /// with a body of unannounced size.
+    /// with the body.
     case body(limit: Int, lease: MemoryLease?)
     /// Answer now; the body is not read into memory.
     case answer(HTTPAnswer)
@@ -99,7 +99,7 @@ package protocol HTTPService: Sendable {
     /// The answer for a body that passed its limit.
     func bodyTooLarge(_ head: HTTPHead, limit: Int) -> HTTPAnswer
 
-    /// The answer for a body of unannounced size that the memory budget has no room for.
+    /// The answer for a body that the memory budget has no room for as it comes.
     func outOfMemory(_ head: HTTPHead) -> HTTPAnswer
 
     /// The answer for a request that is not valid HTTP, or too slow.

@@ -9,6 +9,8 @@ package final class HTTPServer: Sendable {
     private let settings: HTTPServerSettings
     private let connections: HTTPServerConnections
     private let listener = Mutex<(any Channel)?>(nil)
+    /// Set by the first `close`: the event loops may be gone after it.
+    private let isClosed = Atomic<Bool>(false)
 
     package init(settings: HTTPServerSettings, service: any HTTPService) {
         self.settings = settings
@@ -30,7 +32,7 @@ package final class HTTPServer: Sendable {
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(
                 .recvAllocator,
                 value: AdaptiveRecvByteBufferAllocator(minimum: 4 << 10, initial: 16 << 10, maximum: 256 << 10)
@@ -42,10 +44,8 @@ package final class HTTPServer: Sendable {
                             RefusingHandler(answer: service.badRequest(status: 503, message: "too many connections")))
                         return
                     }
-                    let pipeline = channel.pipeline.syncOperations
-                    try pipeline.addHandler(
-                        ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes)))
-                    try pipeline.addHandler(
+                    try Self.configure(
+                        channel.pipeline.syncOperations,
                         HTTPServerConnection(service: service, settings: settings, registry: registry))
                 }
             }
@@ -58,20 +58,51 @@ package final class HTTPServer: Sendable {
         }
     }
 
+    /// Most bytes of one field of a head, or of its URI: 64 KiB.
+    private static let headerFieldLimit = 64 << 10
+    /// Most bytes of all fields of a head: 128 KiB. No lease counts them.
+    private static let headerListLimit = 128 << 10
+
+    /// Adds the handlers of one connection. On its event loop.
+    static func configure(
+        _ pipeline: ChannelPipeline.SynchronousOperations, _ connection: HTTPServerConnection
+    ) throws {
+        var limits = NIOHTTPDecoderLimitConfiguration()
+        limits.maxHeaderFieldSize = headerFieldLimit
+        limits.maxHeaderListSize = headerListLimit
+        let decoder = HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes, limitConfiguration: limits)
+        try pipeline.addHandler(ByteToMessageHandler(decoder))
+        try pipeline.addHandler(connection)
+    }
+
     /// Stops accepting and ends idle connections. Busy ones end after their answer. Returns at once; does nothing
     /// the second time.
     package func drain() {
+        guard !isClosed.load(ordering: .acquiring) else { return }
+        endListening()
+        connections.drain()
+    }
+
+    private func endListening() {
         let channel = listener.withLock { listener in
             defer { listener = nil }
             return listener
         }
         channel?.close(promise: nil)
-        connections.drain()
     }
 
-    /// Closes what is still open, answered or not.
-    package func close() {
+    /// Stops accepting and ends the connections whose request has not come in whole. Those that wait for their
+    /// answer end after it.
+    package func closeUnfinished() {
+        guard !isClosed.load(ordering: .acquiring) else { return }
         drain()
+        connections.closeUnfinished()
+    }
+
+    /// Closes what is still open, answered or not. Does nothing the second time.
+    package func close() {
+        guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        endListening()
         connections.closeAll()
     }
 }

@@ -11,17 +11,36 @@ extension HTTPServerSettings {
             section.error("transport", "must be \"tcp\"")
         }
         maximumConnections = section.integer("max_connections", in: 1...1_000_000) ?? maximumConnections
-        readHeaderTimeout = section.duration("read_header_timeout", in: .milliseconds(1) ... .seconds(86_400)) ?? readHeaderTimeout
+        readHeaderTimeout =
+            section.duration("read_header_timeout", in: .milliseconds(1) ... .seconds(86_400)) ?? readHeaderTimeout
         readTimeout = section.duration("read_timeout", in: .zero ... .seconds(86_400)) ?? readTimeout
         idleTimeout = section.duration("idle_timeout", in: .milliseconds(1) ... .seconds(86_400)) ?? idleTimeout
         keepAlive = section.bool("keep_alives_enabled") ?? keepAlive
         if let headers = section.secretMap("response_headers") {
-            for (name, value) in headers { responseHeaders.append((name, value.reveal())) }
+            for (name, value) in headers {
+                if !Self.isFieldName(name) {
+                    section.error("response_headers", "has a name that is no HTTP header name")
+                } else if Self.ownFields.contains(name.lowercased()) {
+                    section.error("response_headers", "must not hold \(name), which the server sets itself")
+                }
+                responseHeaders.append((name, value.reveal()))
+            }
         }
         section.refuse("tls", because: "put a TLS-terminating proxy in front, or listen on loopback only")
         section.refuse("auth", because: "no server authenticator is available; listen on loopback only")
         section.refuse("middlewares", because: "there are no middleware extensions")
         section.refuse("write_timeout", because: "answers wait for their receipt; see \"idle_timeout\"")
         section.refuse("compression_algorithms", because: "gzip, deflate, zlib and zstd are always accepted")
+    }
+    /// Fields on which the framing of answers depends, in lower case.
+    private static let ownFields: Set<String> = ["connection", "content-length", "content-type", "transfer-encoding"]
+
+    /// Whether `name` is a token of RFC 9110, 5.6.2.
+    private static func isFieldName(_ name: String) -> Bool {
+        let marks = "!#$%&'*+-.^_`|~".utf8
+        return !name.isEmpty
+            && name.utf8.allSatisfy {
+                ($0 >= 0x30 && $0 <= 0x39) || ($0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7A) || marks.contains($0)
+            }
     }
 }

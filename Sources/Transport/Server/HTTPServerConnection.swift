@@ -37,9 +37,13 @@ final class HTTPServerConnection: ChannelDuplexHandler {
     private var requestNumber: UInt64 = 0
     private var body = WireWriter()
     private var bodyLimit = 0
+    /// Most bytes that the body can have: its announced size, or the limit.
+    private var bodyGoal = 0
     private var lease: MemoryLease?
     private var discarded = 0
     private var keepsAlive = true
+    /// The request is a HEAD, whose answer has no body.
+    private var omitsBody = false
     private var postponed: [HTTPServerRequestPart] = []
     private var readIsPostponed = false
     private var client: String?
@@ -60,6 +64,8 @@ final class HTTPServerConnection: ChannelDuplexHandler {
         expect(settings.readHeaderTimeout)
         registry.add(self)
         context.fireChannelActive()
+        // Accepted while the server began to end: nobody would close it before its time-out.
+        if registry.isDraining { close() }
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -81,21 +87,37 @@ final class HTTPServerConnection: ChannelDuplexHandler {
         case .waiting, .closing:
             // The answer to the request before still goes out, then the connection ends.
             keepsAlive = false
-        case .idle, .reading, .discarding:
+        case .discarding:
+            // That request has its answer.
+            close()
+        case .idle, .reading:
             let tooLong = (error as? HTTPParserError) == .headerOverflow
             requestNumber &+= 1
-            keepsAlive = false
-            write(service.badRequest(status: tooLong ? 431 : 400, message: "malformed HTTP request"))
+            if case .idle = state { omitsBody = false }
+            refuse(service.badRequest(status: tooLong ? 431 : 400, message: "malformed HTTP request"))
         }
     }
 
     func read(context: ChannelHandlerContext) {
-        if case .waiting = state {
-            // Back-pressure: nothing more is read from this client until its request is settled.
-            readIsPostponed = true
-        } else {
-            context.read()
-        }
+        if mayRead(context) { context.read() } else { readIsPostponed = true }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        readIfPostponed(context)
+        context.fireChannelWritabilityChanged()
+    }
+
+    /// Back-pressure: nothing more is read from a client whose request is not settled yet, or who does not read the
+    /// answers that it has.
+    private func mayRead(_ context: ChannelHandlerContext) -> Bool {
+        if case .waiting = state { return false }
+        return context.channel.isWritable
+    }
+
+    private func readIfPostponed(_ context: ChannelHandlerContext) {
+        guard readIsPostponed, mayRead(context) else { return }
+        readIsPostponed = false
+        context.read()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -129,23 +151,24 @@ final class HTTPServerConnection: ChannelDuplexHandler {
 
     private func begin(_ head: HTTPRequestHead) {
         requestNumber &+= 1
-        keepsAlive = head.isKeepAlive && settings.keepAlive && !registry.isDraining
+        omitsBody = head.method == .HEAD
+        keepsAlive = settings.keepAlive && !registry.isDraining && Self.allowsAnotherRequest(head)
         if settings.readTimeout > .zero { expect(settings.readTimeout) } else { deadline = nil }
         let (path, query) = Self.split(head.uri)
         let request = HTTPHead(
             method: head.method.rawValue, path: path, query: query,
             headers: HTTPHeaderFields(head.headers.map { (name: $0.name, value: $0.value) }), client: client)
         let length = Self.bodyLength(head.headers)
+        let expectsContinue = request.headers["expect"].map { equalIgnoringCase($0, "100-continue") } ?? false
         switch service.admit(request, length: length) {
         case .answer(let answer):
             discarded = 0
-            // An unwanted body that is small is read past; a large one is not worth the bytes.
-            if length.map({ $0 > Self.discardLimit }) ?? true { keepsAlive = false }
+            keepsAlive = keepsAlive && Self.canReadPast(length, expectsContinue)
             state = .discarding
             write(answer)
         case .body(let limit, let lease):
             if let length, length > limit {
-                keepsAlive = keepsAlive && length <= Self.discardLimit
+                keepsAlive = keepsAlive && Self.canReadPast(length, expectsContinue)
                 discarded = 0
                 state = .discarding
                 write(service.bodyTooLarge(request, limit: limit))
@@ -153,29 +176,27 @@ final class HTTPServerConnection: ChannelDuplexHandler {
             }
             bodyLimit = limit
             self.lease = lease
+            bodyGoal = length ?? limit
             body = WireWriter(capacity: length ?? 0, limit: limit)
             state = .reading(request)
-            if let expectation = request.headers["expect"], equalIgnoringCase(expectation, "100-continue") {
-                writeContinue()
-            }
+            if expectsContinue { writeContinue() }
         }
     }
 
     private func collect(_ chunk: ByteBuffer, _ head: HTTPHead) {
         chunk.withUnsafeReadableBytes { body.append($0) }
         if body.overflowed {
-            giveUpBody(service.bodyTooLarge(head, limit: bodyLimit))
-        } else if let lease, body.count > lease.bytes, !lease.resize(to: min(bodyLimit, body.count * 2)) {
-            giveUpBody(service.outOfMemory(head))
+            refuse(service.bodyTooLarge(head, limit: bodyLimit))
+        } else if let lease, body.count > lease.bytes, !lease.resize(to: min(bodyGoal, body.count * 2)) {
+            refuse(service.outOfMemory(head))
         }
     }
 
-    private func giveUpBody(_ answer: HTTPAnswer) {
+    /// Ends a request whose body did not come whole, and the connection with it.
+    private func refuse(_ answer: HTTPAnswer) {
         body = WireWriter()
         lease = nil
-        discarded = 0
         keepsAlive = false
-        state = .discarding
         write(answer)
     }
 
@@ -215,11 +236,7 @@ final class HTTPServerConnection: ChannelDuplexHandler {
             }
             handle(part)
         }
-        if readIsPostponed, case .waiting = state { return }
-        if readIsPostponed {
-            readIsPostponed = false
-            context.read()
-        }
+        readIfPostponed(context)
     }
 
     // MARK: Output
@@ -229,7 +246,8 @@ final class HTTPServerConnection: ChannelDuplexHandler {
         let closes = answer.closes || !keepsAlive || registry.isDraining
         keepsAlive = !closes
         let buffer = HTTPAnswerEncoder.encode(
-            answer, extra: settings.responseHeaders, closes: closes, allocator: context.channel.allocator)
+            answer, extra: settings.responseHeaders, closes: closes, omitsBody: omitsBody,
+            allocator: context.channel.allocator)
         if closes {
             state = .closing
             deadline = .now() + .seconds(10)
@@ -253,6 +271,12 @@ final class HTTPServerConnection: ChannelDuplexHandler {
         context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
     }
 
+    /// Ends the connection unless its request is with the service.
+    func closeUnlessWaiting() {
+        if case .waiting = state { return }
+        close()
+    }
+
     func close() {
         state = .closing
         context?.close(promise: nil)
@@ -269,10 +293,7 @@ final class HTTPServerConnection: ChannelDuplexHandler {
         switch state {
         case .reading:
             requestNumber &+= 1
-            keepsAlive = false
-            body = WireWriter()
-            lease = nil
-            write(service.badRequest(status: 408, message: "the request body came too slowly"))
+            refuse(service.badRequest(status: 408, message: "the request body came too slowly"))
         case .idle, .discarding, .closing:
             close()
         case .waiting:
@@ -291,6 +312,20 @@ final class HTTPServerConnection: ChannelDuplexHandler {
     private static func split(_ uri: String) -> (path: String, query: String) {
         guard let mark = uri.utf8.firstIndex(of: UInt8(ascii: "?")) else { return (uri, "") }
         return (String(uri[..<mark]), String(uri[uri.index(after: mark)...]))
+    }
+
+    /// HTTP/1.0 connections end, which every such client understands; and the parser reads nothing behind an offer to
+    /// upgrade, which is never taken.
+    private static func allowsAnotherRequest(_ head: HTTPRequestHead) -> Bool {
+        head.isKeepAlive && head.version == .http1_1 && head.method != .CONNECT
+            && !head.headers.contains(name: "upgrade")
+    }
+
+    /// Whether the connection stays usable behind an unwanted body: a small one is read past, a large one is not worth
+    /// the bytes. A client that was to wait for 100 Continue may leave the body out: the next bytes mean nothing then.
+    private static func canReadPast(_ length: Int?, _ expectsContinue: Bool) -> Bool {
+        guard let length, !(expectsContinue && length > 0) else { return false }
+        return length <= discardLimit
     }
 
     /// Announced size of the body; nil when chunked, 0 without one.

@@ -1,0 +1,185 @@
+"""A destination that comes and goes: nothing that was acknowledged is missing, nothing is invented, and what comes
+twice is only what a broken connection left in doubt."""
+import itertools
+import threading
+import time
+from collections import Counter
+
+import pytest
+
+from support.otlp import ids_of, traces
+from support.process import configuration, to_sink
+from support.sink import Reply, accept, answer, reset, slow
+from support.wire import Connection, post_bytes
+from support.waiting import wait_for
+
+
+class Sender(threading.Thread):
+    """Sends requests of spans until told to stop; what is refused as temporary is sent again, as clients do."""
+
+    def __init__(self, port, sizes=(1, 5, 20)):
+        super().__init__(daemon=True)
+        self.port = port
+        self.sizes = itertools.cycle(sizes)
+        self.sent = set()
+        self.acknowledged = set()
+        self.refusals = 0
+        self.failure = None
+        self.ended = threading.Event()
+
+    def run(self):
+        try:
+            with Connection(self.port, timeout=30) as connection:
+                while not self.ended.is_set():
+                    self.send_one(connection)
+        except Exception as failure:
+            self.failure = failure
+
+    def send_one(self, connection):
+        request = traces(next(self.sizes), padding=100)
+        self.sent.update(ids_of(request))
+        while not self.ended.is_set():
+            connection.send(post_bytes(request.SerializeToString()))
+            status = connection.read_answer().status
+            if status == 200:
+                self.acknowledged.update(ids_of(request))
+                time.sleep(0.002)
+                return
+            assert status == 503, status
+            self.refusals += 1
+            time.sleep(0.02)
+
+    def finish(self):
+        self.ended.set()
+        self.join(30)
+        assert self.failure is None, repr(self.failure)
+
+
+def check(sink, senders):
+    acknowledged = set().union(*(sender.acknowledged for sender in senders))
+    sent = set().union(*(sender.sent for sender in senders))
+    arrived = Counter(sink.ids)
+    doubtful = {identifier for delivery in sink.doubtful for identifier in delivery.ids}
+    missing = acknowledged - set(arrived)
+    assert not missing, f"{len(missing)} of {len(acknowledged)} acknowledged spans never arrived"
+    assert set(arrived) | doubtful <= sent, "spans that nobody sent"
+    repeated = {identifier for identifier, count in arrived.items() if count > 1}
+    assert repeated <= doubtful, f"{len(repeated - doubtful)} spans of answered requests were sent again"
+    print(f"{len(acknowledged)} spans acknowledged, {len(doubtful)} in doubt, {len(repeated)} delivered again")
+    return acknowledged, doubtful
+
+
+def fail_some(delivery):
+    return Reply(503) if delivery.number % 3 == 0 else Reply()
+
+
+def reset_some(delivery):
+    return Reply(reset=True) if delivery.number % 2 == 0 else Reply()
+
+
+BEHAVIOURS = [answer(503), fail_some, answer(429), slow(0.15), reset, reset_some]
+
+
+@pytest.mark.parametrize("batch", [False, True], ids=["unbatched", "batched"])
+def test_a_destination_that_does_everything_wrong(launch, sink, batch):
+    processors = {"batch": {"timeout": "50ms", "send_batch_size": 50, "send_batch_max_size": 70}} if batch else None
+    exporter = to_sink(sink, timeout="1s", queue={"queue_size": 50, "num_consumers": 4})
+    martlet = launch(configuration({"otlp_http": exporter}, processors=processors))
+    senders = [Sender(martlet.port) for _ in range(3)]
+    for sender in senders:
+        sender.start()
+    for behaviour in BEHAVIOURS:
+        sink.behaviour = behaviour
+        time.sleep(0.4)
+        sink.behaviour = accept
+        time.sleep(0.05)
+    # Gone, then back.
+    sink.stop()
+    time.sleep(0.5)
+    sink.start()
+    time.sleep(0.1)
+    # Ends connections in the middle of bodies.
+    sink.reset_after_bytes = 200
+    time.sleep(0.4)
+    sink.reset_after_bytes = None
+    # Hangs past the exporter's time-out, then is restarted.
+    sink.behaviour = sink.hold
+    time.sleep(1.5)
+    sink.stop()
+    sink.release()
+    sink.start()
+    for sender in senders:
+        sender.finish()
+    martlet.wait_for_metric("otelcol_exporter_queue_size", 0, timeout=20)
+    acknowledged, doubtful = check(sink, senders)
+    assert len(acknowledged) > 200 and doubtful and sum(sender.refusals for sender in senders) > 0
+    assert martlet.metric("otelcol_exporter_send_failed_spans_total") == 0
+    assert martlet.metric("otelcol_receiver_accepted_spans_total") == len(acknowledged)
+    assert martlet.stop() == 0
+
+
+def test_a_dead_destination_comes_back(launch, sink):
+    sink.stop()
+    martlet = launch(configuration({"otlp_http": to_sink(sink)}))
+    sent = [traces(10) for _ in range(20)]
+    for request in sent:
+        assert martlet.post(request).status == 200
+    wait_for(lambda: "will retry" in martlet.log, "a line about the retry")
+    sink.start()
+    sink.wait_for_spans(200)
+    assert Counter(sink.ids) == Counter(ids_of(*sent))
+    martlet.wait_for_metric("otelcol_exporter_queue_size", 0)
+
+
+def test_a_restarted_destination_and_its_old_connections(launch, sink):
+    """Connections that the destination closed while they were idle cost no data."""
+    martlet = launch(configuration({"otlp_http": to_sink(sink)}))
+    sent = []
+    for _ in range(5):
+        sent.append(traces(2))
+        assert martlet.post(sent[-1]).status == 200
+        sink.wait_for_spans(2 * len(sent))
+        sink.stop()
+        sink.start()
+    assert Counter(sink.ids) == Counter(ids_of(*sent))
+
+
+def test_a_reset_in_the_middle_of_a_body(launch, sink):
+    sink.reset_after_bytes = 1000
+    martlet = launch(configuration({"otlp_http": to_sink(sink, compression="none")}))
+    sent = traces(20, padding=50_000)
+    assert martlet.post(sent).status == 200
+    wait_for(lambda: "will retry" in martlet.log, "a line about the retry")
+    assert not sink.deliveries
+    sink.reset_after_bytes = None
+    sink.wait_for_spans(20)
+    assert Counter(sink.ids) == Counter(ids_of(sent))
+
+
+def test_a_reset_after_the_body_is_in_doubt(martlet, sink):
+    sink.behaviour = lambda delivery: Reply(reset=delivery.number < 2)
+    sent = traces(7)
+    assert martlet.post(sent).status == 200
+    sink.wait_for_spans(7)
+    assert len(sink.doubtful) == 2
+    assert Counter(sink.ids) == Counter(ids_of(sent))
+
+
+def test_a_hanging_destination_is_given_up(launch, sink):
+    sink.behaviour = sink.hold
+    martlet = launch(configuration({"otlp_http": to_sink(sink, timeout="300ms")}))
+    sent = traces(3)
+    assert martlet.post(sent).status == 200
+    sink.wait_for_deliveries(3, timeout=15)
+    sink.behaviour = accept
+    sink.wait_for_spans(3)
+    assert set(sink.ids) == set(ids_of(sent))
+    assert martlet.metric("otelcol_exporter_send_failed_spans_total") == 0
+
+
+def test_no_host_of_that_name(launch, sink):
+    exporter = {**to_sink(sink), "endpoint": "http://host.invalid:4318"}
+    martlet = launch(configuration({"otlp_http": exporter}))
+    assert martlet.post(traces(1)).status == 200
+    wait_for(lambda: "will retry" in martlet.log, "a line about the retry", timeout=15)
+    assert martlet.health() == 200
