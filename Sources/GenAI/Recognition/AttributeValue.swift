@@ -20,6 +20,7 @@ package struct AttributeValue {
     }
 
     /// Text that stands somewhere else than in an AnyValue, such as a JSON token.
+    @inline(__always)
     init(text: UnsafeRawBufferPointer) {
         form = .text
         bits = 0
@@ -29,6 +30,16 @@ package struct AttributeValue {
     /// Reads an AnyValue message. Of several members the last counts, as protobuf has it.
     @inline(__always)
     init(_ message: WireCursor) {
+        // Mostly a text of less than 128 bytes.
+        let size = message.end - message.at
+        if size >= 2, message.at[0] == 0x0A, Int(message.at[1]) &+ 2 == size, message.at[1] < 0x80 {
+            self.init(text: UnsafeRawBufferPointer(start: message.at + 2, count: size &- 2))
+            return
+        }
+        self.init(anyShape: message)
+    }
+
+    private init(anyShape message: WireCursor) {
         var cursor = message
         var form = Form.absent
         var bits: UInt64 = 0

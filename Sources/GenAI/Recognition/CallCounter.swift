@@ -85,9 +85,9 @@ package struct CallCounter: ~Copyable {
         below = [Below](repeating: Below(), count: records.count)
         guard records.count > 1 || form == .wholeTraces else { return }
         link()
+        settleResponses()
         let order = deepestFirst()
-        settleResponses(order)
-        for index in order where records[index].isCandidate {
+        for index in order.lazy.map(Int.init) where records[index].isCandidate {
             if decisions[index].rule == .none {
                 settle(index)
             } else if let winner = decisions[index].countedBy, !isAbove(index, winner) {
@@ -146,36 +146,58 @@ package struct CallCounter: ~Copyable {
         return depth
     }
 
-    private func deepestFirst() -> [Int] {
-        records.indices.sorted { left, right in
-            below[left].depth != below[right].depth ? below[left].depth > below[right].depth : left < right
+    /// All records, the deepest first; of equally deep ones the first comes first.
+    private func deepestFirst() -> [Int32] {
+        var starts = [Int](repeating: 0, count: Self.maximumDepth + 2)
+        for index in records.indices { starts[Self.maximumDepth - Int(below[index].depth) + 1] += 1 }
+        for place in 1..<starts.count { starts[place] += starts[place - 1] }
+        var order = [Int32](repeating: 0, count: records.count)
+        for index in records.indices {
+            let place = Self.maximumDepth - Int(below[index].depth)
+            order[starts[place]] = Int32(index)
+            starts[place] += 1
         }
+        return order
     }
 
     // MARK: Rules
 
-    /// Leaves one of the candidates of a trace that have the same response id.
-    private mutating func settleResponses(_ order: [Int]) {
-        let withResponse = order.filter { records[$0].isCandidate && records[$0].response != 0 }
-        guard withResponse.count > 1 else { return }
-        // Neighbours after sorting: same trace, same response; within it the one that counts comes first.
-        let sorted = withResponse.sorted { left, right in
-            let (a, b) = (records[left], records[right])
-            if a.traceID.0 != b.traceID.0 { return a.traceID.0 < b.traceID.0 }
-            if a.traceID.1 != b.traceID.1 { return a.traceID.1 < b.traceID.1 }
-            if a.response != b.response { return a.response < b.response }
-            if a.hasUsage != b.hasUsage { return a.hasUsage }
-            if below[left].depth != below[right].depth { return below[left].depth > below[right].depth }
-            return left < right
-        }
-        var first = sorted[0]
-        for index in sorted.dropFirst() {
-            if records[index].response == records[first].response, records[index].traceID == records[first].traceID {
-                decisions[index] = Decision(rule: .sameResponse, countedBy: first)
+    /// Leaves one of the candidates of a trace that have the same response id: the one with usage, else the inner one,
+    /// else the first.
+    private mutating func settleResponses() {
+        guard records.contains(where: { $0.isCandidate && $0.response != 0 }) else { return }
+        let mask = slots.count - 1
+        var responses = [UInt32](repeating: 0, count: slots.count)
+        var losers: [Int] = []
+        for index in records.indices where records[index].isCandidate && records[index].response != 0 {
+            var slot = Self.hash(records[index].traceID, records[index].response) & mask
+            while responses[slot] != 0, !isSameResponse(index, Int(responses[slot]) - 1) { slot = (slot + 1) & mask }
+            let known = Int(responses[slot]) - 1
+            if known >= 0 {
+                let winner = isBetter(index, known) ? index : known
+                let loser = winner == index ? known : index
+                decisions[loser] = Decision(rule: .sameResponse, countedBy: winner)
+                losers.append(loser)
+                responses[slot] = UInt32(winner + 1)
             } else {
-                first = index
+                responses[slot] = UInt32(index + 1)
             }
         }
+        // A winner may have lost to a later one; the last loser lost to the one that counts.
+        for loser in losers.reversed() {
+            if let winner = decisions[loser].countedBy, let final = decisions[winner].countedBy {
+                decisions[loser].countedBy = final
+            }
+        }
+    }
+
+    private func isSameResponse(_ left: Int, _ right: Int) -> Bool {
+        records[left].response == records[right].response && records[left].traceID == records[right].traceID
+    }
+
+    private func isBetter(_ new: Int, _ known: Int) -> Bool {
+        if records[new].hasUsage != records[known].hasUsage { return records[new].hasUsage }
+        return below[new].depth > below[known].depth
     }
 
     /// Compares a candidate with what lies below it, and reports it to the nearest candidate above. All below it are
@@ -244,8 +266,8 @@ package struct CallCounter: ~Copyable {
     }
 
     /// Aggregates with usage of their own and none below: hosted agents, whose calls nobody sees.
-    private mutating func settleLoneAggregates(_ order: [Int]) {
-        for index in order
+    private mutating func settleLoneAggregates(_ order: [Int32]) {
+        for index in order.lazy.map(Int.init)
         where records[index].aggregate == .operation && records[index].hasUsage && !below[index].hasUsageBelow {
             decisions[index] = Decision(rule: .none)
             var above = Int(below[index].parent)

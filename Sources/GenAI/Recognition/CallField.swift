@@ -61,11 +61,13 @@ package enum CallField: UInt8, CaseIterable, Sendable {
 /// A set of fields.
 package struct CallFields: OptionSet, Sendable, Hashable {
     package let rawValue: UInt64
+    @inline(__always)
     package init(rawValue: UInt64) { self.rawValue = rawValue }
     /// The set of one field.
-    package init(_ one: CallField) { rawValue = 1 << UInt64(one.rawValue) }
+    @inline(__always)
+    package init(_ one: CallField) { rawValue = 1 &<< UInt64(one.rawValue) }
 
-    /// Whether the field is in the set.
+    /// Whether a field is in the set.
     @inline(__always)
     package func contains(_ one: CallField) -> Bool { rawValue & 1 &<< UInt64(one.rawValue) != 0 }
 }

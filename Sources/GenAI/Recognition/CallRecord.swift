@@ -1,4 +1,4 @@
-/// What counting once needs to know of an AI span: plain values, to be kept as long as need be. 88 bytes.
+/// What counting once needs to know of an AI span: plain values, to be kept as long as need be. 72 bytes.
 package struct CallRecord: Sendable, Equatable {
     package var traceID: (UInt64, UInt64)
     package var spanID: UInt64
@@ -46,7 +46,7 @@ package struct CallRecord: Sendable, Equatable {
         aggregate = .none
     }
 
-    /// Whether both describe the same call of the same span.
+    /// Equal in all fields.
     package static func == (left: CallRecord, right: CallRecord) -> Bool {
         left.traceID == right.traceID && left.spanID == right.spanID && left.parentSpanID == right.parentSpanID
             && left.model == right.model && left.response == right.response && left.input == right.input

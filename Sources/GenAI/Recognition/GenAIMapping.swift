@@ -44,7 +44,7 @@ package final class GenAIMapping: @unchecked Sendable {
     let errors: NameTable
     let errorPrefixes: [(prefix: Glob, category: ErrorCategory)]
     /// Names that values are translated to.
-    let names: [UnsafeRawBufferPointer]
+    let names: UnsafeMutablePointer<UnsafeRawBufferPointer>
     let sources: [UnsafeRawBufferPointer]
     let scopeGlobs: [(glob: Glob, source: UInt8)]
     let usage: [UsageLine]
@@ -103,7 +103,8 @@ package final class GenAIMapping: @unchecked Sendable {
         eventValues = Self.freeze(finished.eventValues)
         eventFields = finished.eventEntries.reduce(into: CallFields()) { $0.formUnion($1.fields) }
         filter = KeyFilter.table(
-            finished.keys.map { ($0.name, finished.entries[$0.value]) }, finished.patterns, finished.entries)
+            finished.keys.map { ($0.name, finished.entries[$0.value]) }, finished.patterns, finished.entries,
+            finished.rules)
         operations = NameTable(finished.operations)
         operationPrefixes = finished.operationPrefixes
         operationEntries = Self.freeze(finished.operationEntries)
@@ -113,7 +114,7 @@ package final class GenAIMapping: @unchecked Sendable {
         vectors = NameTable(finished.vectors)
         errors = NameTable(finished.errors)
         errorPrefixes = finished.errorPrefixes
-        names = finished.names
+        names = Self.freeze(finished.names)
         sources = finished.sources
         scopeGlobs = finished.scopeGlobs
         usage = finished.usage
@@ -133,6 +134,7 @@ package final class GenAIMapping: @unchecked Sendable {
         operationEntries.deallocate()
         spanNameEntries.deallocate()
         filter.deallocate()
+        names.deallocate()
     }
 
     private static func freeze<Element>(_ elements: [Element]) -> UnsafeMutablePointer<Element> {
@@ -164,35 +166,41 @@ package final class GenAIMapping: @unchecked Sendable {
 /// A test on a key's first four bytes that keeps nearly all keys of other spans from being looked up.
 enum KeyFilter {
     /// The key may make its span an AI span.
-    static let trigger: UInt8 = 1
+    static var trigger: UInt8 { 1 }
     /// The key may mean something on an AI span.
-    static let known: UInt8 = 2
+    static var known: UInt8 { 2 }
     /// The key may fit a pattern.
-    static let pattern: UInt8 = 4
+    static var pattern: UInt8 { 4 }
+    /// The key with some values may make its span an AI span.
+    static var conditional: UInt8 { 8 }
 
-    private static let bits: UInt32 = 11
+    private static var slotBits: UInt32 { 11 }
 
     @inline(__always)
     static func slot(_ key: UnsafePointer<UInt8>) -> Int {
         let word = UnsafeRawPointer(key).loadUnaligned(as: UInt32.self)
-        return Int((word &* 0x9E37_79B1) &>> (32 &- bits))
+        return Int((word &* 0x9E37_79B1) &>> (32 &- slotBits))
     }
 
     static func table(
-        _ keys: [(name: [UInt8], entry: KeyEntry)], _ patterns: [KeyPattern], _ entries: [KeyEntry]
+        _ keys: [(name: [UInt8], entry: KeyEntry)], _ patterns: [KeyPattern], _ entries: [KeyEntry],
+        _ rules: [RecognitionRule]
     ) -> UnsafeMutablePointer<UInt8> {
-        let table = UnsafeMutablePointer<UInt8>.allocate(capacity: 1 << Int(bits))
-        table.initialize(repeating: 0, count: 1 << Int(bits))
+        func bits(_ entry: KeyEntry) -> UInt8 {
+            guard entry.rule != 0 else { return known }
+            return known | (rules[Int(entry.rule) - 1].condition == .none ? trigger : conditional)
+        }
+        let table = UnsafeMutablePointer<UInt8>.allocate(capacity: 1 << Int(slotBits))
+        table.initialize(repeating: 0, count: 1 << Int(slotBits))
         for key in keys where key.name.count >= 4 {
             key.name.withUnsafeBufferPointer { name in
                 guard let base = name.baseAddress else { return }
-                table[slot(base)] |= key.entry.rule != 0 ? trigger | known : known
+                table[slot(base)] |= bits(key.entry)
             }
         }
         for item in patterns {
             guard item.prefix.count >= 4, let base = item.prefix.baseAddress else { continue }
-            let bits = entries[Int(item.entry)].rule != 0 ? trigger | known | pattern : known | pattern
-            table[slot(base.assumingMemoryBound(to: UInt8.self))] |= bits
+            table[slot(base.assumingMemoryBound(to: UInt8.self))] |= bits(entries[Int(item.entry)]) | pattern
         }
         return table
     }

@@ -34,11 +34,19 @@ struct FieldAction {
         static let short = Flags(rawValue: 1 << 15)
     }
 
-    var field: CallField
+    let field: CallField
+    /// The field's form, at hand.
+    let form: CallField.Form
     /// Place in the field's order of preference: the lower the better.
     var rank: UInt8
     var flags: Flags = []
     var argument: UInt8 = 0
+
+    init(field: CallField, rank: UInt8) {
+        self.field = field
+        form = field.form
+        self.rank = rank
+    }
 }
 
 /// What an attribute key stands for.

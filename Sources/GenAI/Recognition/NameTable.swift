@@ -54,6 +54,13 @@ struct NameTable {
     /// The value of a name; -1 when it is not there.
     @inline(__always)
     func find(_ name: UnsafeRawPointer, _ count: Int) -> Int {
+        let position = position(of: name, count)
+        return position < 0 ? -1 : value(at: position)
+    }
+
+    /// Which of the names it is, in the order they were given; -1 when it is not there.
+    @inline(__always)
+    func position(of name: UnsafeRawPointer, _ count: Int) -> Int {
         let hash = Self.hash(name, count)
         var slot = hash & mask
         while true {
@@ -63,11 +70,21 @@ struct NameTable {
             if entry.hash == hash, Int(entry.count) == count,
                 Self.equal(name, UnsafeRawPointer(bytes + Int(entry.start)), count)
             {
-                return Int(entry.value)
+                return Int(index) &- 1
             }
             slot = (slot &+ 1) & mask
         }
     }
+
+    /// Whether it is the name at a position.
+    @inline(__always)
+    func isName(_ name: UnsafeRawPointer, _ count: Int, at position: Int) -> Bool {
+        let entry = entries[position]
+        return Int(entry.count) == count && Self.equal(name, UnsafeRawPointer(bytes + Int(entry.start)), count)
+    }
+
+    @inline(__always)
+    func value(at position: Int) -> Int { Int(entries[position].value) }
 
     @inline(__always)
     func find(_ name: UnsafeRawBufferPointer) -> Int {

@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// Who serves the model: by the value of an attribute, by the server's name, by the model's name.
 final class ProviderTables {
     /// Value in `aliases` of a framework that is no provider.
@@ -93,5 +95,92 @@ final class ProviderTables {
             if position == prefix.count { return name }
         }
         return nil
+    }
+}
+
+/// The last guesses of a provider, by what they were made from: a few models and servers make up most of a stream.
+final class ProviderMemo {
+    private struct Entry {
+        var modelCount = 0
+        var responseCount = 0
+        /// -1 in an entry that was never used.
+        var addressCount = -1
+        var name = -1
+        var origin = ProviderOrigin.unknown
+    }
+
+    /// Guesses that are kept; a power of two.
+    private static var size: Int { 64 }
+    /// Bytes of the longest text of which a guess is kept.
+    private static var longest: Int { 64 }
+
+    private let entries: UnsafeMutablePointer<Entry>
+    /// Three texts an entry.
+    private let bytes: UnsafeMutableRawPointer
+
+    init() {
+        entries = .allocate(capacity: Self.size)
+        entries.initialize(repeating: Entry(), count: Self.size)
+        bytes = .allocate(byteCount: Self.size * 3 * Self.longest, alignment: 8)
+        memset(bytes, 0, Self.size * 3 * Self.longest)
+    }
+
+    deinit {
+        entries.deallocate()
+        bytes.deallocate()
+    }
+
+    @inline(__always)
+    private static func slot(_ model: UnsafeRawBufferPointer, _ address: UnsafeRawBufferPointer) -> Int {
+        var mixed = model.count &* 31 &+ address.count &* 7
+        if model.count > 7, let base = model.baseAddress {
+            mixed ^= Int(
+                truncatingIfNeeded: base.loadUnaligned(fromByteOffset: model.count &- 8, as: UInt64.self)
+                    &* 0x9E37_79B9_7F4A_7C15 &>> 40)
+        }
+        if address.count > 7, let base = address.baseAddress {
+            mixed ^= Int(
+                truncatingIfNeeded: base.loadUnaligned(fromByteOffset: 4, as: UInt32.self) &* 0x9E37_79B1 &>> 9)
+        }
+        return mixed & (size &- 1)
+    }
+
+    /// What was found for these texts; the name is -1 when nothing was.
+    @inline(__always)
+    func find(
+        _ model: UnsafeRawBufferPointer, _ response: UnsafeRawBufferPointer, _ address: UnsafeRawBufferPointer
+    ) -> (name: Int, origin: ProviderOrigin)? {
+        let slot = Self.slot(model, address)
+        let entry = entries[slot]
+        guard entry.modelCount == model.count, entry.addressCount == address.count,
+            entry.responseCount == response.count
+        else { return nil }
+        let base = UnsafeRawPointer(bytes) + slot &* 3 &* Self.longest
+        guard Self.isSame(model, base), Self.isSame(address, base + Self.longest),
+            Self.isSame(response, base + 2 &* Self.longest)
+        else { return nil }
+        return (entry.name, entry.origin)
+    }
+
+    @inline(__always)
+    private static func isSame(_ text: UnsafeRawBufferPointer, _ kept: UnsafeRawPointer) -> Bool {
+        guard text.count > 0, let base = text.baseAddress else { return true }
+        return memcmp(base, kept, text.count) == 0
+    }
+
+    /// Keeps a guess, unless a text is too long.
+    func keep(
+        _ model: UnsafeRawBufferPointer, _ response: UnsafeRawBufferPointer, _ address: UnsafeRawBufferPointer,
+        _ name: Int, _ origin: ProviderOrigin
+    ) {
+        guard max(model.count, response.count, address.count) <= Self.longest else { return }
+        let slot = Self.slot(model, address)
+        entries[slot] = Entry(
+            modelCount: model.count, responseCount: response.count, addressCount: address.count, name: name,
+            origin: origin)
+        let base = bytes + slot * 3 * Self.longest
+        for (index, text) in [model, address, response].enumerated() {
+            if let from = text.baseAddress { memcpy(base + index * Self.longest, from, text.count) }
+        }
     }
 }

@@ -58,7 +58,8 @@ final class SpanScan {
 
     // The recogniser that owns this value keeps the mapping alive.
     unowned(unsafe) let mapping: GenAIMapping
-    unowned(unsafe) let providers: ProviderTables
+    let providers: Unmanaged<ProviderTables>
+    var providerMemo: ProviderMemo
     let keys: NameTable
     let filter: UnsafeMutablePointer<UInt8>
     let entries: UnsafeMutablePointer<KeyEntry>
@@ -70,6 +71,10 @@ final class SpanScan {
     var texts: UnsafeMutablePointer<UnsafeRawBufferPointer>
     var numbers: UnsafeMutablePointer<UInt64>
     var ranks: UnsafeMutablePointer<UInt8>
+    /// By the position of a known key, counted from 1: the known key that came after it last, as a guess for the next
+    /// span. Spans of one emitter have the same keys in the same order, and a guess is checked faster than a hash.
+    private let successors: UnsafeMutablePointer<UInt16>
+    private var lastKey = 0
     private let offsets: (texts: Int, numbers: Int, ranks: Int)
     var scopeSource: UInt8?
 
@@ -100,12 +105,15 @@ final class SpanScan {
 
     init(_ mapping: GenAIMapping, idle: UnsafeMutablePointer<ModelCall>) {
         self.mapping = mapping
-        providers = mapping.providers
+        providers = Unmanaged.passUnretained(mapping.providers)
         keys = mapping.keys
         filter = mapping.filter
         entries = mapping.entries
         actions = mapping.actions
         call = idle
+        successors = .allocate(capacity: mapping.keys.count + 1)
+        successors.initialize(repeating: 0, count: mapping.keys.count + 1)
+        providerMemo = ProviderMemo()
         // Stored properties of a struct always have an offset.
         offsets = (
             MemoryLayout<ModelCall>.offset(of: \.texts) ?? 0, MemoryLayout<ModelCall>.offset(of: \.numbers) ?? 0,
@@ -116,6 +124,8 @@ final class SpanScan {
         numbers = (base + offsets.numbers).assumingMemoryBound(to: UInt64.self)
         ranks = (base + offsets.ranks).assumingMemoryBound(to: UInt8.self)
     }
+
+    deinit { successors.deallocate() }
 
     func begin(_ call: UnsafeMutablePointer<ModelCall>, scopeSource: UInt8?) {
         self.call = call
@@ -132,6 +142,7 @@ final class SpanScan {
         isAggregated = false
         mark = 0
         attributeCount = 0
+        lastKey = 0
         inputFlags = []
         outputFlags = []
         hasZeroCost = false
@@ -156,11 +167,11 @@ final class SpanScan {
                 // A key of 4 to 127 bytes; a longer one is no trigger, a field in another order is looked at closely.
                 guard message.end - message.at >= 6 else { continue }
                 if message.at[0] == 0x0A {
-                    if message.at[1] >= 4, filter[KeyFilter.slot(message.at + 2)] & KeyFilter.trigger != 0,
-                        isTrigger(message)
-                    {
-                        return true
-                    }
+                    guard message.at[1] >= 4 else { continue }
+                    let bits = filter[KeyFilter.slot(message.at + 2)]
+                    if bits & (KeyFilter.trigger | KeyFilter.conditional) == 0 { continue }
+                    // A key that begins like an unconditional trigger is hardly ever another one: the walk will tell.
+                    if bits & KeyFilter.trigger != 0 || isTrigger(message) { return true }
                 } else if isTrigger(message) {
                     return true
                 }
@@ -287,8 +298,27 @@ final class SpanScan {
             return
         }
         guard let attribute = WireAttribute(message), attribute.keyCount >= 4 else { return }
-        let index = entryIndex(attribute.key, attribute.keyCount)
+        let index = guessedEntryIndex(attribute.key, attribute.keyCount)
         if index >= 0 { apply(entries[index], attribute.value, addedRank: 0) }
+    }
+
+    /// As `entryIndex`, in the walk over a span.
+    @inline(__always)
+    private func guessedEntryIndex(_ key: Address, _ count: Int) -> Int {
+        let guess = Int(successors[lastKey])
+        if guess != 0, keys.isName(UnsafeRawPointer(key), count, at: guess &- 1) {
+            lastKey = guess
+            return keys.value(at: guess &- 1)
+        }
+        let bits = filter[KeyFilter.slot(key)]
+        guard bits & KeyFilter.known != 0 else { return -1 }
+        let position = keys.position(of: UnsafeRawPointer(key), count)
+        if position >= 0 {
+            successors[lastKey] = UInt16(truncatingIfNeeded: position &+ 1)
+            lastKey = position &+ 1
+            return keys.value(at: position)
+        }
+        return bits & KeyFilter.pattern == 0 ? -1 : patternIndex(key, count)
     }
 
     /// Does what a key stands for. `addedRank` puts values of events behind those of the span.
@@ -298,6 +328,11 @@ final class SpanScan {
         if entry.isEvidence { hasEvidence = true }
         if entry.isAggregated { isAggregated = true }
         guard entry.actionCount > 0 || entry.root != 0 else { return }
+        if entry.actionCount == 1, entry.root == 0, addedRank == 0,
+            takePlainly(value, actions[Int(entry.firstAction)])
+        {
+            return
+        }
         let value = AttributeValue(value)
         for index in Int(entry.firstAction)..<Int(entry.firstAction) &+ Int(entry.actionCount) {
             take(value, index, addedRank: addedRank)

@@ -21,16 +21,7 @@ extension SpanScan {
         guard rank < best || rank == best && action.flags.isDisjoint(with: [.first]) || isHighest(action) else {
             return
         }
-        let taken: Bool
-        switch action.field.form {
-        case .text: taken = takeText(value, action)
-        case .count: taken = takeCount(value, action)
-        case .operation: taken = takeOperation(value, action)
-        case .provider: taken = takeProvider(value, action)
-        case .double: taken = takeDouble(value, action)
-        case .flag: taken = takeFlag(value)
-        case .reasons: taken = takeReasons(value)
-        }
+        let taken = takeByForm(value, action)
         let field = CallFields(action.field)
         if taken {
             ranks[slot] = rank
@@ -44,6 +35,57 @@ extension SpanScan {
         if action.flags.contains(.isCurrent), addedRank == 0 { call.pointee.outdated.insert(field) }
     }
 
+    /// In order of frequency, not by a jump table.
+    @inline(__always)
+    private func takeByForm(_ value: AttributeValue, _ action: FieldAction) -> Bool {
+        if action.form == .text { return takeText(value, action) }
+        if action.form == .count { return takeCount(value, action) }
+        if action.form == .operation { return takeOperation(value, action) }
+        if action.form == .provider { return takeProvider(value, action) }
+        switch action.form {
+        case .double: return takeDouble(value, action)
+        case .flag: return takeFlag(value)
+        default: return takeReasons(value)
+        }
+    }
+
+    /// The common case of `take`: a short text or an int for a line without options. False when it is another case.
+    @inline(__always)
+    func takePlainly(_ value: WireCursor, _ action: FieldAction) -> Bool {
+        let slot = Int(action.field.rawValue)
+        guard action.flags.rawValue & ~FieldAction.Flags.isCurrent.rawValue == 0, action.rank <= ranks[slot] else {
+            return false
+        }
+        let size = value.end - value.at
+        if action.form == .text {
+            guard size >= 3, value.at[0] == 0x0A, Int(value.at[1]) &+ 2 == size, value.at[1] < 0x80 else {
+                return false
+            }
+            texts[slot] = UnsafeRawBufferPointer(start: value.at + 2, count: size &- 2)
+        } else if action.form == .count {
+            guard size >= 2, value.at[0] == 0x18 else { return false }
+            var cursor = WireCursor(value.at + 1, value.end)
+            guard let count = cursor.varint(), cursor.isAtEnd, count <= UInt64(TokenUsage.maximumCount) else {
+                return false
+            }
+            numbers[slot &- CallField.textSlots] = count
+            if action.field == .input { inputFlags = action.flags }
+            if action.field == .output { outputFlags = action.flags }
+        } else {
+            return false
+        }
+        ranks[slot] = action.rank
+        let field = CallFields(action.field)
+        call.pointee.present.formUnion(field)
+        if action.flags.rawValue != 0 {
+            call.pointee.current.formUnion(field)
+            call.pointee.outdated.subtract(field)
+        } else {
+            call.pointee.current.subtract(field)
+        }
+        return true
+    }
+
     @inline(__always)
     private func isHighest(_ action: FieldAction) -> Bool {
         action.flags.contains(.highest) && ranks[Int(action.field.rawValue)] == action.rank
@@ -52,7 +94,7 @@ extension SpanScan {
     /// Whether a value taken from the field's current name has the type we write, too.
     @inline(__always)
     private func isCurrentForm(_ value: AttributeValue, _ action: FieldAction) -> Bool {
-        switch action.field.form {
+        switch action.form {
         case .text: return true
         case .count: return value.form == .int
         case .double: return value.form == .double
@@ -174,16 +216,21 @@ extension SpanScan {
         guard value.form == .text else { return false }
         let text = action.flags.contains(.quoted) ? unquoted(value.content) : value.content
         guard text.count > 0 else { return false }
-        var found = providers.provider(ofValue: text)
+        var found = providerIndex(text)
         var shown = text
         if found < 0, action.flags.contains(.untilDot), let dot = position(of: UInt8(ascii: "."), in: text), dot > 0 {
             shown = UnsafeRawBufferPointer(rebasing: text[..<dot])
-            found = providers.provider(ofValue: shown)
+            found = providerIndex(shown)
         }
         guard found != ProviderTables.framework else { return false }
         set(.provider, text: found >= 0 ? mapping.names[found] : shown)
         call.pointee.providerOrigin = .attribute
         return true
+    }
+
+    @inline(__always)
+    private func providerIndex(_ value: UnsafeRawBufferPointer) -> Int {
+        providers._withUnsafeGuaranteedRef { $0.provider(ofValue: value) }
     }
 
     /// Who wrote the span, as far as it is known.

@@ -120,19 +120,26 @@ extension SpanScan {
 
     /// From the model's path, the server's name, the model's name, in this order.
     private func guessProvider() {
-        let model = text(.requestModel) ?? text(.responseModel)
-        if let model, let name = providers.provider(ofModelPath: model) {
-            return set(provider: name, .modelPrefix)
+        let none = UnsafeRawBufferPointer.nothing
+        let request = text(.requestModel)
+        let response = text(.responseModel) ?? none
+        let address = text(.serverAddress) ?? none
+        let model = request ?? response
+        if model.count == 0, address.count == 0 { return }
+        if let known = providerMemo.find(model, response, address) {
+            if known.name >= 0 { set(provider: known.name, known.origin) }
+            return
         }
-        if let address = text(.serverAddress), let name = providers.provider(ofHost: address) {
-            return set(provider: name, .serverAddress)
+        let (name, origin) = providers._withUnsafeGuaranteedRef { tables -> (Int, ProviderOrigin) in
+            if let name = tables.provider(ofModelPath: model) { return (name, .modelPrefix) }
+            if let name = tables.provider(ofHost: address) { return (name, .serverAddress) }
+            if let name = tables.provider(ofModel: model) ?? tables.provider(ofModel: response) {
+                return (name, .modelName)
+            }
+            return (-1, .unknown)
         }
-        if let model, let name = providers.provider(ofModel: model) {
-            return set(provider: name, .modelName)
-        }
-        if let other = text(.responseModel), let name = providers.provider(ofModel: other) {
-            return set(provider: name, .modelName)
-        }
+        providerMemo.keep(model, response, address, name, origin)
+        if name >= 0 { set(provider: name, origin) }
     }
 
     private func set(provider name: Int, _ origin: ProviderOrigin) {

@@ -442,6 +442,9 @@ case("pydantic", "older agent run without an operation", {
 case("pydantic", "totals under aggregated names, operation unknown", {
     "gen_ai.system": "openai", "gen_ai.aggregated_usage.input_tokens": 12},
     "kind=agent provider=openai op=invoke_agent aggregate=operation source=pydantic-ai rule=gen_ai.system")
+case("pydantic", "a model's span with aggregated names only", {
+    "gen_ai.operation.name": "chat", "gen_ai.system": "openai", "gen_ai.aggregated_usage.input_tokens": 12},
+    "kind=model provider=openai op=chat aggregate=aggregatedNames source=pydantic-ai rule=gen_ai.operation.name")
 case("pydantic", "Logfire, raw usage in JSON", {
     "gen_ai.operation.name": "chat", "gen_ai.system": "openai", "gen_ai.request.model": "gpt-4o",
     "gen_ai.usage.raw": json.dumps({"prompt_tokens": 100, "completion_tokens": 30, "total_tokens": 130,
