@@ -43,7 +43,8 @@ package final class Collector: Sendable {
         readiness = Readiness(started: started)
         eventLoops = MultiThreadedEventLoopGroup(numberOfThreads: max(1, threads))
         let registry = MetricRegistry()
-        let budget = MemoryBudget(limit: plan.memoryLimit.limit, spike: plan.memoryLimit.spike)
+        let telemetryLimit = plan.memoryLimit.ofTelemetry
+        let budget = MemoryBudget(limit: telemetryLimit.limit, spike: telemetryLimit.spike)
         Self.registerMetrics(registry, budget, telemetry, started)
         let environment = ComponentEnvironment(
             metrics: registry, budget: budget, eventLoops: eventLoops, readiness: readiness, makeLogger: makeLogger)

@@ -43,6 +43,16 @@ extension MemoryLimit {
         return MemoryLimit(limit: limit, spike: limit / 5)
     }
 
+    /// Memory of the process that is no telemetry: code, threads, buffers of connections, libraries. 24 MiB, measured under
+    /// full load; of limits below 64 MiB three eighths, so that some telemetry fits.
+    private static let processBytes = 24 << 20
+
+    /// The part of the limit that telemetry may take, so that the process as a whole stays below it.
+    package var ofTelemetry: MemoryLimit {
+        let hard = limit - min(Self.processBytes, limit / 8 * 3)
+        return MemoryLimit(limit: hard, spike: min(spike, hard / 2))
+    }
+
     /// The tighter of two limits, each bound by itself.
     package func tightened(by other: MemoryLimit) -> MemoryLimit {
         let soft = min(limit - spike, other.limit - other.spike)
