@@ -40,11 +40,11 @@ let package = Package(
         .target(name: "Compression", dependencies: ["CZlib", "CDeflate", "CISAL", "CZstd"], swiftSettings: strict),
         .target(name: "Config", dependencies: ["CYAML"], swiftSettings: small),
         .target(
-            name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")], swiftSettings: strict),
+            name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")], swiftSettings: small),
 
         .target(
             name: "GenAI", dependencies: ["CPrices", "OTLP", "Config"], exclude: ["Mappings/README.md"],
-            resources: [.embedInCode("Mappings/genai.mapping")], swiftSettings: strict),
+            resources: [.embedInCode("Mappings/genai.mapping")], swiftSettings: small),
 
         // Contracts between components, and the graph of them
         .target(
@@ -70,7 +70,7 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
-            ], swiftSettings: strict),
+            ], swiftSettings: small),
 
         // Components, one folder each
         .target(
@@ -87,7 +87,7 @@ let package = Package(
                 "OTLP", "Compression", "Config", "Telemetry", "Pipeline", "Transport", "Delivery",
                 .product(name: "Logging", package: "swift-log"),
             ], exclude: ["Debug/README.md", "File/README.md", "Nop/README.md", "OTLPHTTP/README.md"],
-            swiftSettings: strict),
+            swiftSettings: small),
         .target(name: "Connectors", dependencies: ["OTLP", "Config", "Pipeline"], swiftSettings: small),
         .target(
             name: "Extensions",
