@@ -80,7 +80,11 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
-        .target(name: "Processors", dependencies: ["OTLP", "Config", "Pipeline"], swiftSettings: strict),
+        .target(
+            name: "Processors",
+            dependencies: [
+                "OTLP", "Config", "Telemetry", "Pipeline", "GenAI", .product(name: "Logging", package: "swift-log"),
+            ], exclude: ["Batch/README.md", "GenAI/README.md", "MemoryLimiter/README.md"], swiftSettings: strict),
         .target(
             name: "Exporters",
             dependencies: [
@@ -201,6 +205,12 @@ let package = Package(
             dependencies: [
                 "Service", "Delivery", "Transport", "Pipeline", "OTLP", "Config", "TestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "ProcessorsTests",
+            dependencies: [
+                "Processors", "GenAI", "Pipeline", "OTLP", "Config", "Telemetry", "TestSupport",
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: strict),
         .testTarget(name: "HouseRulesTests", swiftSettings: strict),

@@ -65,6 +65,7 @@ package struct CallFields: OptionSet, Sendable, Hashable {
     /// The set of one field.
     package init(_ one: CallField) { rawValue = 1 << UInt64(one.rawValue) }
 
+    /// Whether the set has this field.
     @inline(__always)
     package func contains(_ one: CallField) -> Bool { rawValue & 1 &<< UInt64(one.rawValue) != 0 }
 }
