@@ -14,7 +14,7 @@ let strict: [SwiftSetting] = [
     .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
 ]
 
-/// For targets that run at start-up or now and then: small code instead of fast code.
+/// For targets whose code runs for a request or less often, never for a span: small code instead of fast code.
 let small: [SwiftSetting] = strict + [.unsafeFlags(["-Osize"], .when(configuration: .release))]
 
 let package = Package(
@@ -44,7 +44,7 @@ let package = Package(
 
         .target(
             name: "GenAI", dependencies: ["CPrices", "OTLP", "Config"], exclude: ["Mappings/README.md"],
-            resources: [.embedInCode("Mappings/genai.mapping")], swiftSettings: small),
+            resources: [.embedInCode("Mappings/genai.mapping")], swiftSettings: strict),
 
         // Contracts between components, and the graph of them
         .target(
@@ -52,7 +52,7 @@ let package = Package(
             dependencies: [
                 "OTLP", "Config", "Telemetry", .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
-            ], swiftSettings: strict),
+            ], swiftSettings: small),
 
         // What components are made of
         .target(
@@ -79,8 +79,12 @@ let package = Package(
                 "OTLP", "Compression", "Config", "Telemetry", "Pipeline", "Transport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
-            ], swiftSettings: strict),
-        .target(name: "Processors", dependencies: ["OTLP", "Config", "Pipeline"], swiftSettings: strict),
+            ], swiftSettings: small),
+        .target(
+            name: "Processors",
+            dependencies: [
+                "OTLP", "Config", "Telemetry", "Pipeline", "GenAI", .product(name: "Logging", package: "swift-log"),
+            ], exclude: ["Batch/README.md", "GenAI/README.md", "MemoryLimiter/README.md"], swiftSettings: strict),
         .target(
             name: "Exporters",
             dependencies: [
@@ -201,6 +205,12 @@ let package = Package(
             dependencies: [
                 "Service", "Delivery", "Transport", "Pipeline", "OTLP", "Config", "TestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "ProcessorsTests",
+            dependencies: [
+                "Processors", "GenAI", "Pipeline", "OTLP", "Config", "Telemetry", "TestSupport",
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: strict),
         .testTarget(name: "HouseRulesTests", swiftSettings: strict),

@@ -14,6 +14,7 @@ package enum Components {
 
     package static let processors: [AnyProcessorFactory] = [
         BatchProcessor.factory,
+        AnyProcessorFactory(GenAIProcessorFactory()),
         MemoryLimiterProcessor.factory,
     ]
 

@@ -211,11 +211,11 @@ func spanBytes(
 extension WireWriter {
     mutating func attribute(_ key: String, _ value: String) {
         Array(key.utf8).withUnsafeBytes { key in
-            Array(value.utf8).withUnsafeBytes { append(attribute: key, .text($0)) }
+            Array(value.utf8).withUnsafeBytes { append(field: WireWriter.spanAttributes, key: key, .text($0)) }
         }
     }
 
     mutating func attribute(_ key: String, _ value: Int64) {
-        Array(key.utf8).withUnsafeBytes { append(attribute: $0, .int(value)) }
+        Array(key.utf8).withUnsafeBytes { append(field: WireWriter.spanAttributes, key: $0, .int(value)) }
     }
 }

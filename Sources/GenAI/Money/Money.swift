@@ -56,6 +56,15 @@ package struct Money: Sendable, Hashable, Comparable {
     package var doubleValue: Double {
         // Few amounts have more than 12 decimals; what is left of them is an integer that a Double holds, and one
         // division by a power of ten (exact up to 10^22) rounds correctly.
+        let magnitude = zeptodollars.magnitude
+        let high = UInt64(truncatingIfNeeded: magnitude >> 64)
+        let divisor: UInt64 = 1_000_000_000
+        if high < divisor {
+            // One machine division instead of one of 128 bits; the quotient fits.
+            let (whole, rest) = divisor.dividingFullWidth((high, UInt64(truncatingIfNeeded: magnitude)))
+            if rest == 0, whole < 1 << 53 { return (zeptodollars < 0 ? -1 : 1) * Double(whole) / 1e12 }
+            return Double(zeptodollars) / 1e21
+        }
         let (picodollars, rest) = zeptodollars.quotientAndRemainder(dividingBy: 1_000_000_000)
         if rest == 0, picodollars.magnitude < 1 << 53 { return Double(picodollars) / 1e12 }
         return Double(zeptodollars) / 1e21
@@ -68,6 +77,13 @@ package struct Money: Sendable, Hashable, Comparable {
     package init(picodollars: Int128) {
         let (product, overflow) = picodollars.multipliedReportingOverflow(by: 1_000_000_000)
         self.init(zeptodollars: overflow ? (picodollars < 0 ? -Int128.max : Int128.max) : product)
+    }
+
+    /// A number of dollars that somebody else computed in floating point, to the nearest 10^-12. Nil for what is no
+    /// amount to be paid: negative, not finite, or above 10^12 dollars.
+    package init?(reported dollars: Double) {
+        guard dollars >= 0, dollars <= 1e12 else { return nil }
+        self.init(picodollars: Int128((dollars * 1e12).rounded()))
     }
 
     /// `value` / `divisor` rounded half to even; `divisor` is positive.

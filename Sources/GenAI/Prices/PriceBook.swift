@@ -137,8 +137,8 @@ package final class PriceBook: Sendable {
     /// The date of the built-in table.
     package var builtinVersion: String { current().0.builtin.version }
 
-    /// Counts reloads.
-    var generation: Int { generationCounter.load(ordering: .relaxed) }
+    /// Counts reloads that changed prices.
+    package var generation: Int { generationCounter.load(ordering: .relaxed) }
 
     func current() -> (PriceCatalog, Int) { state.withLock { ($0.catalog, $0.generation) } }
 

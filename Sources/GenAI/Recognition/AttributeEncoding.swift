@@ -1,55 +1,22 @@
-internal import OTLP
+package import OTLP
 
-/// What an attribute is written with. Slices are read at once and not kept.
-package enum AttributeContent {
-    case text(UnsafeRawBufferPointer)
-    case literal(StaticString)
-    case int(Int64)
-    case double(Double)
-    case bool(Bool)
+extension AttributeContent {
+    /// A constant text.
+    package static func literal(_ text: StaticString) -> AttributeContent {
+        .text(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
 }
 
 extension WireWriter {
     /// Field number of attributes in Span.
     package static var spanAttributes: UInt32 { 9 }
 
-    /// Appends a KeyValue as field `field` of the message that is being written: by protobuf concatenation, an
-    /// attribute more of the span when the writer's bytes go to its tail. Keys and texts must be UTF-8.
-    package mutating func append(
-        attribute key: UnsafeRawBufferPointer, _ content: AttributeContent, field: UInt32 = WireWriter.spanAttributes
-    ) {
-        let size: Int
-        switch content {
-        case .text(let text): size = 1 + varintSize(UInt64(text.count)) + text.count
-        case .literal(let text): size = 1 + varintSize(UInt64(text.utf8CodeUnitCount)) + text.utf8CodeUnitCount
-        case .int(let value): size = 1 + varintSize(UInt64(bitPattern: value))
-        case .double: size = 9
-        case .bool: size = 2
-        }
-        beginAttribute(key, valueSize: size, field: field)
-        switch content {
-        case .text(let text): append(field: 1, bytes: text)
-        case .literal(let text):
-            append(field: 1, bytes: UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
-        case .int(let value):
-            append(tag: 3, .varint)
-            append(varint: UInt64(bitPattern: value))
-        case .double(let value):
-            append(tag: 4, .fixed64)
-            append(fixed64: value.bitPattern)
-        case .bool(let value):
-            append(tag: 2, .varint)
-            append(byte: value ? 1 : 0)
-        }
-    }
-
-    /// Appends a KeyValue with a constant key.
-    package mutating func append(
-        attribute key: StaticString, _ content: AttributeContent, field: UInt32 = WireWriter.spanAttributes
-    ) {
+    /// Appends a KeyValue with a constant key to the span that is being written: by protobuf concatenation, an
+    /// attribute more of the span when the writer's bytes go to its tail. Texts must be UTF-8.
+    package mutating func append(attribute key: StaticString, _ content: AttributeContent) {
         append(
-            attribute: UnsafeRawBufferPointer(start: key.utf8Start, count: key.utf8CodeUnitCount), content,
-            field: field)
+            field: Self.spanAttributes,
+            key: UnsafeRawBufferPointer(start: key.utf8Start, count: key.utf8CodeUnitCount), content)
     }
 
     /// Appends a KeyValue with an array of texts, which `texts` gives one by one; it is called twice and must give the

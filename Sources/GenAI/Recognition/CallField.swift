@@ -67,7 +67,7 @@ package struct CallFields: OptionSet, Sendable, Hashable {
     @inline(__always)
     package init(_ one: CallField) { rawValue = 1 &<< UInt64(one.rawValue) }
 
-    /// Whether a field is in the set.
+    /// Whether the set has this field.
     @inline(__always)
     package func contains(_ one: CallField) -> Bool { rawValue & 1 &<< UInt64(one.rawValue) != 0 }
 }

@@ -46,7 +46,31 @@ package struct CallRecord: Sendable, Equatable {
         aggregate = .none
     }
 
-    /// Equal in all fields.
+    /// The record of an encoded span that is no AI span. Nil when it has no parent, and so links nothing to anything.
+    package init?(linkOf span: UnsafeRawBufferPointer) {
+        guard var cursor = WireCursor(span) else { return nil }
+        var ids: (trace: (UInt64, UInt64), span: UInt64, parent: UInt64) = ((0, 0), 0, 0)
+        while let tag = cursor.varint() {
+            guard tag & 7 == 2, tag <= 0x22 else {
+                // Writers put the ids first, the span's before its parent's.
+                if tag > 0x22, ids.parent != 0 { break }
+                cursor.skipField(tag)
+                continue
+            }
+            guard let payload = cursor.payload() else { break }
+            let size = payload.end - payload.at
+            switch (tag, size) {
+            case (0x0A, 16): ids.trace = (SpanScan.word(payload.at), SpanScan.word(payload.at + 8))
+            case (0x12, 8): ids.span = SpanScan.word(payload.at)
+            case (0x22, 8): ids.parent = SpanScan.word(payload.at)
+            default: break
+            }
+        }
+        guard ids.parent != 0 else { return nil }
+        self.init(traceID: ids.trace, spanID: ids.span, parentSpanID: ids.parent)
+    }
+
+    /// Whether all fields are the same.
     package static func == (left: CallRecord, right: CallRecord) -> Bool {
         left.traceID == right.traceID && left.spanID == right.spanID && left.parentSpanID == right.parentSpanID
             && left.model == right.model && left.response == right.response && left.input == right.input

@@ -13,10 +13,7 @@ extension GenAIMapping {
             fields.insert(CallFields(.cacheWrite))
         }
         if call.needsUsageMark { fields.insert(CallFields(.usageMark)) } else { fields.remove(CallFields(.usageMark)) }
-        for field in CallField.allCases where fields.contains(field) && writtenName(field).count == 0 {
-            fields.remove(CallFields(field))
-        }
-        return fields
+        return fields.intersection(writtenFields)
     }
 
     /// Appends `fields` of `call` as attributes of a span. Fields without a value or a name are passed over.
@@ -34,7 +31,7 @@ extension GenAIMapping {
                 let reasons = call.finishReasons
                 writer.append(attribute: name) { ModelCall.forEachReason(of: reasons, $0) }
             } else if let content = call.content(field) {
-                writer.append(attribute: name, content)
+                writer.append(field: WireWriter.spanAttributes, key: name, content)
             }
         }
     }

@@ -14,6 +14,8 @@ package final class GenAIMapping: @unchecked Sendable {
     package let version: String
     /// Attribute names under which fields are written, by field; empty where a field is not written.
     let writtenNames: [UnsafeRawBufferPointer]
+    /// The fields that are written.
+    let writtenFields: CallFields
 
     let keys: NameTable
     let entries: UnsafeMutablePointer<KeyEntry>
@@ -87,6 +89,9 @@ package final class GenAIMapping: @unchecked Sendable {
     init(_ finished: MappingBuilder.Finished) {
         version = finished.version
         writtenNames = finished.writtenNames
+        writtenFields = CallField.allCases.reduce(into: CallFields()) { fields, field in
+            if finished.writtenNames[Int(field.rawValue)].count > 0 { fields.insert(CallFields(field)) }
+        }
         keys = NameTable(finished.keys)
         entries = Self.freeze(finished.entries)
         actions = Self.freeze(finished.actions)

@@ -10,6 +10,7 @@ package final class MetricRegistry: Sendable {
     private enum Source: Sendable {
         case counter(Counter)
         case reading(@Sendable () -> Double)
+        case text(@Sendable () -> String)
         case histogram(Histogram)
     }
 
@@ -58,6 +59,14 @@ package final class MetricRegistry: Sendable {
         register(name + "_total", help: help, type: "counter", labels: labels, source: .reading(read))
     }
 
+    /// A growing value that is printed as it is read: decimals that a Double does not hold. `read` must return a number
+    /// in Prometheus' text form; see `gauge` for its thread. `name` is without the `_total` suffix.
+    package func counter(
+        _ name: String, help: String, labels: Labels = [], decimal read: @escaping @Sendable () -> String
+    ) {
+        register(name + "_total", help: help, type: "counter", labels: labels, source: .text(read))
+    }
+
     /// A histogram; the same name and labels give the same one.
     package func histogram(_ name: String, help: String, bounds: [Double], labels: Labels = []) -> Histogram {
         let rendered = Self.render(labels)
@@ -100,6 +109,8 @@ package final class MetricRegistry: Sendable {
             text += "\(name)\(braced(series.labels)) \(counter.value)\n"
         case .reading(let read):
             text += "\(name)\(braced(series.labels)) \(number(read()))\n"
+        case .text(let read):
+            text += "\(name)\(braced(series.labels)) \(read())\n"
         case .histogram(let histogram):
             let (counts, sum) = histogram.snapshot
             let prefix = series.labels.isEmpty ? "" : series.labels + ","

@@ -1,0 +1,218 @@
+internal import GenAI
+internal import Glibc
+internal import Synchronization
+internal import Telemetry
+
+/// What one call adds to the account. The slices are of the span; they are read at once and not kept.
+struct GenAICharge {
+    var traceID: (UInt64, UInt64)
+    var spanID: UInt64
+    var provider: UnsafeRawBufferPointer
+    var model: UnsafeRawBufferPointer
+    /// By `GenAIAccount.TokenType`; 0 when not reported.
+    var tokens: InlineArray<5, Int64>
+    var cost = Money.zero
+    /// False for a call without a cost, whatever `cost` is.
+    var isPriced = false
+    /// False for a span that is no call to be billed.
+    var isBillable = true
+
+    init(_ call: ModelCall) {
+        traceID = call.traceID
+        spanID = call.spanID
+        let none = UnsafeRawBufferPointer(start: nil, count: 0)
+        provider = call.provider ?? none
+        model = call.responseModel ?? call.requestModel ?? none
+        tokens = [
+            call.usage.input ?? 0, call.usage.output ?? 0, call.usage.cacheRead ?? 0,
+            (call.usage.cacheWrite5m ?? 0) + (call.usage.cacheWrite1h ?? 0), call.usage.reasoning ?? 0,
+        ]
+    }
+}
+
+/// Sums over the calls that a component has counted, and their metrics. Any thread may use it.
+///
+/// Sums are integers and `Money`, so they are exact whatever the order; they stay at their limits. Names are labels of
+/// at most `maximumSeries` series; what comes beyond them is summed in a series of its own.
+final class GenAIAccount: Sendable {
+    /// Provider and model pairs with a series of their own.
+    static let maximumSeries = 256
+    /// Bytes of a provider's or a model's name that count; the rest is cut off.
+    static let maximumName = 128
+    /// Spans that are remembered so that they count once: 3 MiB, taken with the first AI span.
+    static let rememberedSpans = 65_536
+
+    /// Kinds of tokens, in the order of `GenAICharge.tokens`.
+    enum TokenType: String, CaseIterable {
+        case input
+        case output
+        case cacheRead = "cache_read"
+        case cacheWrite = "cache_write"
+        case reasoning
+    }
+
+    private struct Series {
+        var provider: [UInt8]
+        var model: [UInt8]
+        var cost = Money.zero
+        var unpricedTokens = 0
+        var hasCost = false
+        var hasUnpriced = false
+
+        func isFor(_ provider: UnsafeRawBufferPointer, _ model: UnsafeRawBufferPointer) -> Bool {
+            Self.equal(self.provider, provider) && Self.equal(self.model, model)
+        }
+
+        private static func equal(_ name: [UInt8], _ text: UnsafeRawBufferPointer) -> Bool {
+            guard name.count == text.count else { return false }
+            guard let start = text.baseAddress else { return true }
+            return name.withUnsafeBytes { $0.baseAddress.map { memcmp($0, start, text.count) == 0 } ?? true }
+        }
+    }
+
+    private struct State: ~Copyable {
+        var counted: CountedSpans?
+        var calls = 0
+        var tokens = InlineArray<5, Int>(repeating: 0)
+        /// The first one is for all names beyond the bound.
+        var series = [Series(provider: Array("other".utf8), model: Array("other".utf8))]
+        /// Open-addressed: index of a series; 0 is free.
+        var slots = [UInt16](repeating: 0, count: 1024)
+        var last = 0
+        /// Series whose metrics are to be registered.
+        var newCosts: [Int] = []
+        var newUnpriced: [Int] = []
+    }
+
+    private let state = Mutex(State())
+    private let countsOnce: Bool
+    private let metrics: MetricRegistry
+    private let processor: String
+
+    init(metrics: MetricRegistry, processor: String, countsOnce: Bool) {
+        self.metrics = metrics
+        self.processor = processor
+        self.countsOnce = countsOnce
+        metrics.counter(
+            "martlet_genai_calls", help: "Model calls, each counted once", labels: [("processor", processor)],
+            decimal: { [self] in "\(calls)" })
+        for (index, type) in TokenType.allCases.enumerated() {
+            metrics.counter(
+                "martlet_genai_tokens",
+                help: "Tokens of counted calls; cached ones are part of input, reasoning of output",
+                labels: [("processor", processor), ("type", type.rawValue)],
+                decimal: { [self] in "\(state.withLock { $0.tokens[index] })" })
+        }
+    }
+
+    /// Adds the calls of one batch, but for spans that were counted before.
+    func add(_ charges: [GenAICharge]) {
+        let (costs, unpriced) = state.withLock { state in
+            if countsOnce, state.counted == nil { state.counted = CountedSpans(capacity: Self.rememberedSpans) }
+            for charge in charges {
+                if countsOnce, state.counted?.insert(traceID: charge.traceID, spanID: charge.spanID) == false {
+                    continue
+                }
+                Self.add(charge, &state)
+            }
+            if state.newCosts.isEmpty, state.newUnpriced.isEmpty { return ([Int](), [Int]()) }
+            defer {
+                state.newCosts = []
+                state.newUnpriced = []
+            }
+            return (state.newCosts, state.newUnpriced)
+        }
+        for index in costs { registerCost(index) }
+        for index in unpriced { registerUnpriced(index) }
+    }
+
+    private static func add(_ charge: GenAICharge, _ state: inout State) {
+        state.calls = sum(state.calls, 1)
+        for type in 0..<TokenType.allCases.count {
+            state.tokens[type] = sum(state.tokens[type], Int(charge.tokens[type]))
+        }
+        let index = series(charge, &state)
+        if charge.isPriced {
+            state.series[index].cost += charge.cost
+            if !state.series[index].hasCost {
+                state.series[index].hasCost = true
+                state.newCosts.append(index)
+            }
+            return
+        }
+        // Input and output hold the other kinds.
+        let tokens = sum(Int(charge.tokens[0]), Int(charge.tokens[1]))
+        guard tokens > 0 else { return }
+        state.series[index].unpricedTokens = sum(state.series[index].unpricedTokens, tokens)
+        if !state.series[index].hasUnpriced {
+            state.series[index].hasUnpriced = true
+            state.newUnpriced.append(index)
+        }
+    }
+
+    private static func sum(_ left: Int, _ right: Int) -> Int {
+        let (sum, overflow) = left.addingReportingOverflow(right)
+        return overflow ? .max : sum
+    }
+
+    /// The series of a charge's names, made when there is room.
+    private static func series(_ charge: GenAICharge, _ state: inout State) -> Int {
+        let provider = UnsafeRawBufferPointer(rebasing: charge.provider.prefix(maximumName))
+        let model = UnsafeRawBufferPointer(rebasing: charge.model.prefix(maximumName))
+        if state.last > 0, state.series[state.last].isFor(provider, model) { return state.last }
+        let mask = state.slots.count - 1
+        var slot = Int(truncatingIfNeeded: hash(model, hash(provider, 0xCBF2_9CE4_8422_2325)) >> 20) & mask
+        // At most a quarter of the slots is taken.
+        while state.slots[slot] != 0 {
+            let index = Int(state.slots[slot])
+            if state.series[index].isFor(provider, model) {
+                state.last = index
+                return index
+            }
+            slot = (slot + 1) & mask
+        }
+        guard state.series.count <= maximumSeries else { return 0 }
+        state.series.append(Series(provider: Array(provider), model: Array(model)))
+        state.last = state.series.count - 1
+        state.slots[slot] = UInt16(state.last)
+        return state.last
+    }
+
+    /// FNV-1a.
+    private static func hash(_ text: UnsafeRawBufferPointer, _ start: UInt64) -> UInt64 {
+        var hash = start
+        for byte in text { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
+        return (hash ^ 0xFF) &* 0x0000_0100_0000_01B3
+    }
+
+    // MARK: Reading
+
+    /// Calls that were counted.
+    var calls: Int { state.withLock { $0.calls } }
+
+    /// What all counted calls cost.
+    var cost: Money { state.withLock { $0.series.reduce(Money.zero) { $0 + $1.cost } } }
+
+    private func labels(_ index: Int) -> MetricRegistry.Labels {
+        let (provider, model) = state.withLock { ($0.series[index].provider, $0.series[index].model) }
+        return [
+            ("processor", processor), ("provider", Self.label(provider)), ("model", Self.label(model)),
+        ]
+    }
+
+    private static func label(_ name: [UInt8]) -> String {
+        name.isEmpty ? "unknown" : String(decoding: name, as: UTF8.self)
+    }
+
+    private func registerCost(_ index: Int) {
+        metrics.counter(
+            "martlet_genai_cost_usd", help: "Cost of counted calls in US dollars, exact", labels: labels(index),
+            decimal: { [self] in "\(state.withLock { $0.series[index].cost })" })
+    }
+
+    private func registerUnpriced(_ index: Int) {
+        metrics.counter(
+            "martlet_genai_unpriced_tokens", help: "Input and output tokens of counted calls without a cost",
+            labels: labels(index), decimal: { [self] in "\(state.withLock { $0.series[index].unpricedTokens })" })
+    }
+}

@@ -1,0 +1,85 @@
+"""The genai processor: what the SDK sends arrives with the cost that the price table gives by hand."""
+from decimal import Decimal
+
+import pytest
+
+from support.process import configuration
+from support.wire import get
+from test_files import lines
+from test_sdk import Recording
+
+# Built-in prices in dollars per million tokens: input, cached input, output.
+PRICES = {"gpt-4o": ("2.5", "1.25", "10"), "gpt-4o-mini": ("0.15", "0.075", "0.6")}
+CALLS = [("gpt-4o", 1000, 200, 500), ("gpt-4o", 17, 0, 3), ("gpt-4o-mini", 123_457, 1024, 999)]
+
+
+def parts(model, prompt, cached, completion):
+    each, each_cached, each_output = (Decimal(price) / 1_000_000 for price in PRICES[model])
+    return (prompt - cached) * each, cached * each_cached, completion * each_output
+
+
+def send(url):
+    recording = Recording(url)
+    tracer = recording.provider.get_tracer("test.genai")
+    for model, prompt, cached, completion in CALLS:
+        usage = {"gen_ai.usage.input_tokens": prompt, "gen_ai.usage.output_tokens": completion}
+        if cached:
+            usage["gen_ai.usage.cache_read.input_tokens"] = cached
+        with tracer.start_as_current_span(f"chat {model}", attributes={
+                "gen_ai.operation.name": "chat", "gen_ai.system": "openai", "gen_ai.request.model": model, **usage}):
+            pass
+    with tracer.start_as_current_span("chat unknown", attributes={
+            "gen_ai.operation.name": "chat", "gen_ai.system": "openai", "gen_ai.request.model": "no-such-model-x",
+            "gen_ai.usage.input_tokens": 7, "gen_ai.usage.output_tokens": 3}):
+        pass
+    with tracer.start_as_current_span("GET /", attributes={"http.request.method": "GET"}):
+        pass
+    recording.finish()
+
+
+def value_of(value):
+    return getattr(value, value.WhichOneof("value"))
+
+
+def test_costs_are_those_of_the_price_table(launch, tmp_path):
+    path = tmp_path / "traces.json"
+    martlet = launch(configuration({"file": {"path": str(path)}}, processors={"genai": {}}))
+    send(martlet.url)
+    counted = sum(sum(parts(*call)) for call in CALLS)
+    assert martlet.metric("martlet_genai_calls_total", processor="genai") == len(CALLS) + 1
+    for kind, wanted in [("input", sum(call[1] for call in CALLS) + 7), ("output", sum(call[3] for call in CALLS) + 3),
+                         ("cache_read", sum(call[2] for call in CALLS))]:
+        assert martlet.metric("martlet_genai_tokens_total", processor="genai", type=kind) == wanted
+    texts = [line.rsplit(" ", 1)[1] for line in get(martlet.metrics_port, "/metrics").body.decode().splitlines()
+             if line.startswith("martlet_genai_cost_usd_total{")]
+    assert len(texts) == len(PRICES) and sum(map(Decimal, texts)) == counted
+    assert martlet.metric("martlet_genai_unpriced_tokens_total", processor="genai", provider="openai",
+                          model="no-such-model-x") == 10
+    assert martlet.stop() == 0
+
+    spans = [span for message in lines(path) for resource in message.resource_spans
+             for scope in resource.scope_spans for span in scope.spans]
+    assert len(spans) == len(CALLS) + 2
+    for span in spans:
+        assert len({attribute.key for attribute in span.attributes}) == len(span.attributes)
+    attributes = [{attribute.key: value_of(attribute.value) for attribute in span.attributes} for span in spans]
+    for call, found in zip(CALLS, attributes):
+        prompt, cached, completion = parts(*call)
+        assert found["gen_ai.provider.name"] == "openai"
+        assert found["gen_ai.usage.cost"] == float(prompt + cached + completion)
+        assert found["gen_ai.cost.input"] == float(prompt) and found["gen_ai.cost.output"] == float(completion)
+        assert found.get("gen_ai.cost.cache_read") == (float(cached) if cached else None)
+        assert found["gen_ai.cost.currency"] == "USD" and found["gen_ai.cost.source"] == "collector"
+        assert found["gen_ai.cost.status"] == "priced" and found["gen_ai.cost.price_version"]
+    unknown, plain = attributes[len(CALLS):]
+    assert unknown["gen_ai.cost.status"] == "no_price"
+    assert not [key for key in unknown if "cost" in key and key != "gen_ai.cost.status"]
+    assert plain == {"http.request.method": "GET"}
+
+
+@pytest.mark.parametrize("key", ["sources", "remove_originals", "overwrite", "custom_mappings"])
+def test_keys_of_another_processor_are_refused(launch, key):
+    martlet = launch(configuration({"nop": None}, processors={"genai": {key: None}}), ready=False)
+    martlet.launch()
+    assert martlet.wait() != 0
+    assert "is not supported" in martlet.log
