@@ -46,6 +46,8 @@ let package = Package(
             name: "GenAI", dependencies: ["CPrices", "OTLP", "Config"], exclude: ["Mappings/README.md"],
             resources: [.embedInCode("Mappings/genai.mapping")], swiftSettings: strict),
 
+        .target(name: "Aggregation", dependencies: ["OTLP"], swiftSettings: strict),
+
         // Contracts between components, and the graph of them
         .target(
             name: "Pipeline",
@@ -213,6 +215,7 @@ let package = Package(
                 "Processors", "GenAI", "Pipeline", "OTLP", "Config", "Telemetry", "TestSupport",
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: strict),
+        .testTarget(name: "AggregationTests", dependencies: ["Aggregation", "OTLP", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "HouseRulesTests", swiftSettings: strict),
     ]
 )
