@@ -52,7 +52,8 @@ final class MetricContent {
     var seriesCount: Int { tables.reduce(0) { $0 + $1.count } }
 
     func list(_ resource: Int, _ family: Int) -> UnsafeMutablePointer<FamilyList> {
-        (resources.record(resource) + MemoryLayout<SeriesHeader>.stride).assumingMemoryBound(to: FamilyList.self) + family
+        (resources.record(resource) + MemoryLayout<SeriesHeader>.stride).assumingMemoryBound(to: FamilyList.self)
+            + family
     }
 
     // MARK: Memory
@@ -191,7 +192,9 @@ final class MetricContent {
     /// After a collection: forgets what has expired, the resources beyond their limit, and the exemplars.
     func forget(at now: UInt64) {
         let surplus = resources.count - max(1, settings.resourceLimit)
-        guard settings.exemplarLimit > 0 || settings.seriesExpiration > 0 || settings.resourceExpiration > 0 || surplus > 0
+        guard
+            settings.exemplarLimit > 0 || settings.seriesExpiration > 0 || settings.resourceExpiration > 0
+                || surplus > 0
         else { return }
         let oldest = surplus > 0 ? leastRecent(surplus) : []
         var removed = [Bool](repeating: false, count: tables.count)

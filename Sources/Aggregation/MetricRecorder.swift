@@ -109,7 +109,8 @@ package final class MetricRecorder {
     /// As `Series.addExemplar`, with the limit of the settings; free when there is none.
     @inline(__always)
     package func addExemplar(
-        _ value: Double, time: UInt64, traceID: UnsafeRawBufferPointer, spanID: UnsafeRawBufferPointer, to series: Series
+        _ value: Double, time: UInt64, traceID: UnsafeRawBufferPointer, spanID: UnsafeRawBufferPointer,
+        to series: Series
     ) {
         guard exemplarLimit > 0 else { return }
         series.addExemplar(value, time: time, traceID: traceID, spanID: spanID, limit: exemplarLimit)
@@ -126,7 +127,9 @@ package final class MetricRecorder {
 
     private func drainSeries() {
         var isEmpty = true
-        for family in 0..<familyCount where tables[family]._withUnsafeGuaranteedRef({ $0.count }) > 0 { isEmpty = false }
+        for family in 0..<familyCount where tables[family]._withUnsafeGuaranteedRef({ $0.count }) > 0 {
+            isEmpty = false
+        }
         guard !isEmpty else { return }
         store.withLock { content in
             var indices = [Int](repeating: -1, count: resources.used)
@@ -135,7 +138,9 @@ package final class MetricRecorder {
                     for index in 0..<table.used {
                         let resource = Int(table.header(index).pointee.tag >> 32)
                         guard resource < indices.count else { continue }
-                        if indices[resource] < 0 { indices[resource] = content.resource(of: resources.header(resource)) }
+                        if indices[resource] < 0 {
+                            indices[resource] = content.resource(of: resources.header(resource))
+                        }
                         content.merge(table, index, family: family, resource: indices[resource])
                     }
                     table.removeAll(keeping: Self.keptRecords)

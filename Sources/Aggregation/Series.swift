@@ -30,7 +30,7 @@ package struct Series {
     }
 
     /// Adds to a `doubleSum`. Negative values, infinity and NaN record nothing.
-    package func add(_ value: Double, to instrument: Int) {
+    package func add(double value: Double, to instrument: Int) {
         guard value >= 0, value.isFinite, let sum = cell(instrument, .doubleSum)?.assumingMemoryBound(to: Double.self)
         else { return }
         sum.pointee += value
