@@ -94,7 +94,15 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ], exclude: ["Debug/README.md", "File/README.md", "Nop/README.md", "OTLPHTTP/README.md"],
             swiftSettings: small),
-        .target(name: "Connectors", dependencies: ["OTLP", "Config", "Pipeline"], swiftSettings: small),
+        .target(
+            name: "Connectors",
+            dependencies: [
+                "OTLP", "Config", "Pipeline", "Aggregation", "GenAI", "Telemetry",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            exclude: ["Forward/README.md", "SpanMetrics/README.md", "ServiceGraph/README.md"],
+            swiftSettings: strict),
         .target(
             name: "Extensions",
             dependencies: [

@@ -19,7 +19,7 @@ package final class MetricAggregator: Sendable {
     }
 
     /// One request of a collection.
-    package struct Request {
+    package struct Request: Sendable {
         /// An ExportMetricsServiceRequest of at most about 1 MiB and 4,096 points; a longer series makes it longer.
         package let bytes: WireBytes
         package let points: Int
@@ -84,25 +84,28 @@ package final class MetricAggregator: Sendable {
     /// Writes what was measured until now, as requests for a metrics pipeline: nothing at all when there is nothing.
     /// Delta series begin anew; the requests are then the only place where their values are.
     ///
-    /// One collection at a time. `emit` is called on the calling thread, with no lock held.
+    /// One collection at a time. `emit` and `lease` are called on the calling thread, with no lock held.
     ///
     /// - Parameters:
     ///   - now: nanoseconds since 1970.
     ///   - isFinal: whether it is the last one, so that the end of the series is told if the settings say so.
-    package func collect(at now: UInt64, isFinal: Bool = false, _ emit: (Request) -> Void) {
+    ///   - lease: what accounts for that many bytes of a request, and lives as long as they do.
+    package func collect(
+        at now: UInt64, isFinal: Bool = false, lease: (Int) -> (any AnyObject & Sendable)? = { _ in nil },
+        _ emit: (Request) -> Void
+    ) {
         drainRecorders()
         if settings.temporality == .delta {
             let taken = store.take(at: now)
-            var encoder = MetricEncoder(now: now)
-            while let request = encoder.request(taken) {
-                emit(Request(bytes: request.bytes, points: request.points))
-            }
+            encode(MetricEncoder(now: now), lease, emit) { $0(taken) }
             return store.withLock { $0.settleAccount() }
         }
-        encode(MetricEncoder(now: now), emit)
+        encode(MetricEncoder(now: now), lease, emit) { write in store.withLock { write($0) } }
         if isFinal, settings.marksEnd {
             // A millisecond later: Prometheus keeps one sample for each millisecond.
-            encode(MetricEncoder(now: now + 1_000_000, mode: .ends), emit)
+            encode(MetricEncoder(now: now + 1_000_000, mode: .ends), lease, emit) { write in
+                store.withLock { write($0) }
+            }
         }
         store.withLock { content in
             content.forget(at: now)
@@ -110,10 +113,18 @@ package final class MetricAggregator: Sendable {
         }
     }
 
-    private func encode(_ encoder: MetricEncoder, _ emit: (Request) -> Void) {
+    private func encode(
+        _ encoder: MetricEncoder, _ lease: (Int) -> (any AnyObject & Sendable)?, _ emit: (Request) -> Void,
+        _ withContent: ((MetricContent) -> Void) -> Void
+    ) {
         var encoder = encoder
-        while let request = store.withLock({ encoder.request($0) }) {
-            emit(Request(bytes: request.bytes, points: request.points))
+        while true {
+            var writer = WireWriter(capacity: 4096)
+            var points = 0
+            withContent { points = encoder.write($0, into: &writer) }
+            guard points > 0 else { return }
+            let accounting = lease(writer.count)
+            emit(Request(bytes: WireBytes(taking: &writer, accounting: accounting), points: points))
         }
     }
 

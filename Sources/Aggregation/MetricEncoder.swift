@@ -28,10 +28,9 @@ struct MetricEncoder {
         self.mode = mode
     }
 
-    /// The next request, and its number of points; nil when nothing is left. Series that are added between two calls may
-    /// be left out, until the next collection.
-    mutating func request(_ content: MetricContent) -> (bytes: WireBytes, points: Int)? {
-        var writer = WireWriter(capacity: 4096)
+    /// Writes the next request; gives its number of points, 0 when nothing is left. Series that are added between two
+    /// calls may be left out, until the next collection.
+    mutating func write(_ content: MetricContent, into writer: inout WireWriter) -> Int {
         var points = 0
         while !isDone, points < Self.maximumPoints, writer.count < Self.maximumBytes {
             guard resource < content.resources.used else {
@@ -43,8 +42,7 @@ struct MetricEncoder {
                 family = 0
             }
         }
-        guard points > 0, !writer.overflowed else { return nil }
-        return (WireBytes(taking: &writer), points)
+        return writer.overflowed ? 0 : points
     }
 
     /// Writes the rest of a resource, as far as there is room. True when it is complete.
