@@ -26,7 +26,8 @@ package enum Components {
     ]
 
     package static let connectors: [AnyConnectorFactory] = [
-        AnyConnectorFactory(ForwardConnectorFactory())
+        AnyConnectorFactory(ForwardConnectorFactory()),
+        AnyConnectorFactory(SpanMetricsConnectorFactory()),
     ]
 
     package static let extensions: [AnyExtensionFactory] = [
