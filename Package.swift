@@ -224,6 +224,12 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: strict),
         .testTarget(
+            name: "ConnectorsTests",
+            dependencies: [
+                "Connectors", "Aggregation", "Config", "OTLP", "Pipeline", "Telemetry", "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: strict),
+        .testTarget(
             name: "AggregationTests", dependencies: ["Aggregation", "OTLP", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "HouseRulesTests", swiftSettings: strict),
     ]

@@ -60,14 +60,13 @@ final class MetricsFlush: Sendable {
     }
 
     /// Begins to collect at the interval.
-    func start(_ beforeEach: @escaping @Sendable () -> Void = {}) {
+    func start() {
         running.withLock { running in
             guard running.task == nil, !running.isStopped, interval > .zero else { return }
             // Not on an event loop: a collection of many series takes milliseconds.
             running.task = Task.detached { [weak self, interval] in
                 while (try? await Task.sleep(for: interval)) != nil {
                     guard let self else { return }
-                    beforeEach()
                     self.flush()
                 }
             }

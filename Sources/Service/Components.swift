@@ -27,6 +27,7 @@ package enum Components {
 
     package static let connectors: [AnyConnectorFactory] = [
         AnyConnectorFactory(ForwardConnectorFactory()),
+        AnyConnectorFactory(ServiceGraphConnectorFactory()),
         AnyConnectorFactory(SpanMetricsConnectorFactory()),
     ]
 
