@@ -42,6 +42,8 @@ let package = Package(
         .target(
             name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")], swiftSettings: small),
 
+        .target(name: "Temporality", dependencies: ["OTLP"], swiftSettings: strict),
+
         .target(
             name: "GenAI", dependencies: ["CPrices", "OTLP", "Config"], exclude: ["Mappings/README.md"],
             resources: [.embedInCode("Mappings/genai.mapping")], swiftSettings: strict),
@@ -157,6 +159,8 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: strict),
         .testTarget(name: "ConfigTests", dependencies: ["Config"], swiftSettings: strict),
+        .testTarget(
+            name: "TemporalityTests", dependencies: ["Temporality", "OTLP", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "GenAITests", dependencies: ["GenAI", "OTLP", "Config"], swiftSettings: strict),
         .testTarget(
             name: "ExportersTests",
