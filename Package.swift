@@ -85,8 +85,12 @@ let package = Package(
         .target(
             name: "Processors",
             dependencies: [
-                "OTLP", "Config", "Telemetry", "Pipeline", "GenAI", .product(name: "Logging", package: "swift-log"),
-            ], exclude: ["Batch/README.md", "GenAI/README.md", "MemoryLimiter/README.md"], swiftSettings: strict),
+                "OTLP", "Config", "Telemetry", "Pipeline", "GenAI", "Temporality",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            exclude: [
+                "Batch/README.md", "DeltaToCumulative/README.md", "GenAI/README.md", "MemoryLimiter/README.md",
+            ], swiftSettings: strict),
         .target(
             name: "Exporters",
             dependencies: [
@@ -214,7 +218,7 @@ let package = Package(
         .testTarget(
             name: "ProcessorsTests",
             dependencies: [
-                "Processors", "GenAI", "Pipeline", "OTLP", "Config", "Telemetry", "TestSupport",
+                "Processors", "GenAI", "Temporality", "Pipeline", "OTLP", "Config", "Telemetry", "TestSupport",
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: strict),
         .testTarget(name: "HouseRulesTests", swiftSettings: strict),

@@ -14,6 +14,7 @@ package enum Components {
 
     package static let processors: [AnyProcessorFactory] = [
         BatchProcessor.factory,
+        AnyProcessorFactory(DeltaToCumulativeProcessorFactory()),
         AnyProcessorFactory(GenAIProcessorFactory()),
         MemoryLimiterProcessor.factory,
     ]

@@ -61,7 +61,7 @@ package enum DeltaOutcome: Sendable, Equatable {
 }
 
 /// What became of the points of some metrics.
-package struct DeltaCounts: Sendable, Equatable {
+package struct DeltaCounts: Sendable {
     /// Points that went into a cumulative one.
     package var accumulated = 0
     /// By `DeltaDropReason`.
@@ -76,11 +76,6 @@ package struct DeltaCounts: Sendable, Equatable {
     package var dropped: Int { DeltaDropReason.allCases.reduce(0) { $0 + dropped($1) } }
 
     mutating func drop(_ reason: DeltaDropReason) { drops[reason.rawValue] += 1 }
-
-    package static func == (left: DeltaCounts, right: DeltaCounts) -> Bool {
-        left.accumulated == right.accumulated
-            && DeltaDropReason.allCases.allSatisfy { left.dropped($0) == right.dropped($0) }
-    }
 }
 
 /// Adds up delta points to cumulative ones, a state for each stream.

@@ -69,6 +69,7 @@ enum ContractTable {
     static let entries: [String: Entry] = [
         "receiver/otlp": Entry(minimal: "{protocols: {http: {endpoint: '127.0.0.1:0'}}}"),
         "processor/batch": Entry(minimal: "{}"),
+        "processor/deltatocumulative": Entry(minimal: "{}"),
         "processor/genai": Entry(minimal: "{}"),
         "processor/memory_limiter": Entry(minimal: "{limit_mib: 64}"),
         "exporter/debug": Entry(minimal: "{}"),
