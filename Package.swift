@@ -2,7 +2,7 @@
 import PackageDescription
 
 // The layers, top to bottom: martlet → Service → components → {Transport, Delivery} → Pipeline →
-// {OTLP, Config, Telemetry, Compression} → C*. Tests/HouseRulesTests checks the import lines against this graph.
+// {OTLP, Config, Telemetry, Compression, Temporality} → C*. Tests/HouseRulesTests checks the import lines against this graph.
 
 let strict: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
@@ -52,7 +52,7 @@ let package = Package(
         .target(
             name: "Pipeline",
             dependencies: [
-                "OTLP", "Config", "Telemetry", .product(name: "NIOCore", package: "swift-nio"),
+                "OTLP", "Config", "Telemetry", "Temporality", .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: small),
 

@@ -10,9 +10,9 @@ enum ImportRules {
         "FoundationNetworking": "HTTP goes through Transport",
     ]
 
-    private static let base: Set<String> = ["OTLP", "Config", "Telemetry", "Compression"]
+    private static let base: Set<String> = ["OTLP", "Config", "Telemetry", "Compression", "Temporality"]
     private static let middle: Set<String> = [
-        "Pipeline", "Transport", "Delivery", "GenAI", "Temporality", "Ledger", "Query", "Alerting",
+        "Pipeline", "Transport", "Delivery", "GenAI", "Ledger", "Query", "Alerting",
     ]
     private static let componentTargets: Set<String> = [
         "Receivers", "Processors", "Exporters", "Connectors", "Extensions",

@@ -135,13 +135,8 @@ private func values(_ batches: [TelemetryBatch]) -> [Int64] {
 
     @Test func manyThreadsLoseNothing() async throws {
         let run = try DeltaRun()
-        let counters = DeltaToCumulativeCounters(
-            ComponentEnvironment(
-                metrics: run.metrics, budget: run.budget, eventLoops: MultiThreadedEventLoopGroup.singleton,
-                readiness: Readiness(), makeLogger: { CapturedLog().logger($0) }),
-            id: ComponentID(type: "deltatocumulative"))
-        let processor = DeltaToCumulativeProcessor(
-            DeltaLimits(), counters: counters, budget: run.budget, next: run.next)
+        let streams = DeltaStreams(DeltaLimits(), metrics: run.metrics, labels: [], budget: run.budget)
+        let processor = DeltaStage(streams, next: run.next)
         try await withThrowingTaskGroup(of: Void.self) { group in
             for worker in 0..<4 {
                 group.addTask {
@@ -155,29 +150,25 @@ private func values(_ batches: [TelemetryBatch]) -> [Int64] {
             try await group.waitForAll()
         }
         #expect(values(run.next.batches).sorted() == (Int64(1)...200).flatMap { [$0, $0, $0, $0] })
-        #expect(processor.streams == 4)
+        #expect(streams.count == 4)
     }
 
     @Test func silentStreamsAreForgotten() throws {
         let run = try DeltaRun()
-        let counters = DeltaToCumulativeCounters(
-            ComponentEnvironment(
-                metrics: run.metrics, budget: run.budget, eventLoops: MultiThreadedEventLoopGroup.singleton,
-                readiness: Readiness(), makeLogger: { CapturedLog().logger($0) }),
-            id: ComponentID(type: "deltatocumulative"))
         let clock = SteppedClock()
-        let processor = DeltaToCumulativeProcessor(
-            DeltaLimits(maximumStale: .seconds(5)), counters: counters, budget: run.budget, next: run.next,
+        let streams = DeltaStreams(
+            DeltaLimits(maximumStale: .seconds(5)), metrics: run.metrics, labels: [], budget: run.budget,
             clock: { clock.now })
+        let processor = DeltaStage(streams, next: run.next)
         let body = deltaSum("a", start: 1, time: 2, value: 4)
         processor.consume(
             try TelemetryBatch(SampleRequests.wire(body), signal: .metrics), context: RequestContext(),
             receipt: run.outcomes.receipt())
-        processor.expire()
-        #expect(processor.streams == 1)
+        streams.expire()
+        #expect(streams.count == 1)
         clock.advance(by: .seconds(6))
-        processor.expire()
-        #expect(processor.streams == 0)
+        streams.expire()
+        #expect(streams.count == 0)
     }
 
     @Test func wrongSettingsAreExplained() throws {
