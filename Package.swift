@@ -42,6 +42,8 @@ let package = Package(
         .target(
             name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")], swiftSettings: small),
 
+        .target(name: "Prometheus", dependencies: ["OTLP"], swiftSettings: strict),
+
         .target(
             name: "GenAI", dependencies: ["CPrices", "OTLP", "Config"], exclude: ["Mappings/README.md"],
             resources: [.embedInCode("Mappings/genai.mapping")], swiftSettings: strict),
