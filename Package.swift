@@ -43,6 +43,7 @@ let package = Package(
             name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")], swiftSettings: small),
 
         .target(name: "Temporality", dependencies: ["OTLP"], swiftSettings: strict),
+        .target(name: "Prometheus", dependencies: ["OTLP"], swiftSettings: strict),
 
         .target(
             name: "GenAI", dependencies: ["CPrices", "OTLP", "Config"], exclude: ["Mappings/README.md"],
@@ -68,7 +69,7 @@ let package = Package(
         .target(
             name: "Delivery",
             dependencies: [
-                "OTLP", "Config", "Telemetry", "Pipeline",
+                "OTLP", "Config", "Telemetry", "Temporality", "Pipeline",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
@@ -94,9 +95,13 @@ let package = Package(
         .target(
             name: "Exporters",
             dependencies: [
-                "OTLP", "Compression", "Config", "Telemetry", "Pipeline", "Transport", "Delivery",
-                .product(name: "Logging", package: "swift-log"),
-            ], exclude: ["Debug/README.md", "File/README.md", "Nop/README.md", "OTLPHTTP/README.md"],
+                "OTLP", "Compression", "Config", "Telemetry", "Temporality", "Pipeline", "Transport", "Delivery",
+                "Prometheus", .product(name: "Logging", package: "swift-log"),
+            ],
+            exclude: [
+                "Debug/README.md", "File/README.md", "Nop/README.md", "OTLPHTTP/README.md",
+                "PrometheusScrape/README.md",
+            ],
             swiftSettings: small),
         .target(name: "Connectors", dependencies: ["OTLP", "Config", "Pipeline"], swiftSettings: small),
         .target(
@@ -114,7 +119,7 @@ let package = Package(
             name: "Service",
             dependencies: [
                 "Receivers", "Processors", "Exporters", "Connectors", "Extensions", "Transport", "Delivery", "Pipeline",
-                "OTLP", "Config", "Telemetry",
+                "OTLP", "Config", "Telemetry", "Temporality",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),

@@ -12,7 +12,7 @@ enum ImportRules {
 
     private static let base: Set<String> = ["OTLP", "Config", "Telemetry", "Compression", "Temporality"]
     private static let middle: Set<String> = [
-        "Pipeline", "Transport", "Delivery", "GenAI", "Ledger", "Query", "Alerting",
+        "Pipeline", "Transport", "Delivery", "Prometheus", "GenAI", "Ledger", "Query", "Alerting",
     ]
     private static let componentTargets: Set<String> = [
         "Receivers", "Processors", "Exporters", "Connectors", "Extensions",
@@ -38,6 +38,7 @@ enum ImportRules {
         // NIOPosix for its thread pool: Delivery knows no sockets.
         "Delivery": base.union(logging).union(["Pipeline", "NIOCore", "NIOPosix"]),
         "Generator": ["OTLP", "Compression", "Transport"],
+        "Prometheus": ["OTLP"],
         "GenAI": ["OTLP", "Config", "CPrices"],
         "Temporality": ["OTLP"],
         "Ledger": ["GenAI", "OTLP", "Config", "Telemetry", "CSQLite"],
