@@ -24,6 +24,7 @@ package enum Components {
         AnyExporterFactory(FileExporterFactory()),
         AnyExporterFactory(NopExporterFactory()),
         AnyExporterFactory(OTLPHTTPExporterFactory()),
+        AnyExporterFactory(PrometheusExporterFactory()),
     ]
 
     package static let connectors: [AnyConnectorFactory] = [

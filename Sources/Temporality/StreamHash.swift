@@ -4,9 +4,20 @@ internal import OTLP
 ///
 /// Equal hashes count as equal streams. With a key that nobody else knows, a million streams collide with a probability
 /// below 2^-88.
-package struct StreamHash: Equatable, Sendable {
+package struct StreamHash: Hashable, Sendable {
     var low: UInt64 = 0
     var high: UInt64 = 0
+
+    /// Of nothing.
+    package init() {}
+
+    init(low: UInt64, high: UInt64) {
+        self.low = low
+        self.high = high
+    }
+
+    /// Half of the bits are enough to spread.
+    package func hash(into hasher: inout Hasher) { hasher.combine(low) }
 
     /// The sum of parts whose order does not matter.
     @inline(__always)
@@ -17,14 +28,14 @@ package struct StreamHash: Equatable, Sendable {
 }
 
 /// Hashes wire bytes under a key: two chains of folded 64 × 64 → 128 bit products.
-struct StreamHasher: Sendable {
+package struct StreamHasher: Sendable {
     private let first: UInt64
     private let second: UInt64
     private let third: UInt64
     private let fourth: UInt64
 
     /// A key that `generator` draws.
-    init(using generator: inout some RandomNumberGenerator) {
+    package init(using generator: inout some RandomNumberGenerator) {
         first = generator.next()
         second = generator.next()
         third = generator.next()
@@ -38,7 +49,7 @@ struct StreamHasher: Sendable {
     }
 
     /// The hash of some bytes, their number included.
-    func hash(_ bytes: UnsafeRawBufferPointer) -> StreamHash {
+    package func hash(_ bytes: UnsafeRawBufferPointer) -> StreamHash {
         let count = bytes.count
         var low = first ^ UInt64(count)
         var high = second &+ UInt64(count)
@@ -77,7 +88,7 @@ struct StreamHasher: Sendable {
 
     /// One hash of two whose order matters.
     @inline(__always)
-    func join(_ left: StreamHash, _ right: StreamHash) -> StreamHash {
+    package func join(_ left: StreamHash, _ right: StreamHash) -> StreamHash {
         StreamHash(
             low: Self.fold(left.low ^ first, right.low ^ second) ^ Self.fold(left.high ^ third, right.high ^ fourth),
             high: Self.fold(left.low ^ fourth, right.high ^ first) ^ Self.fold(left.high ^ second, right.low ^ third))
@@ -85,7 +96,7 @@ struct StreamHasher: Sendable {
 
     /// One hash of a hash and a number.
     @inline(__always)
-    func join(_ left: StreamHash, _ number: UInt64) -> StreamHash {
+    package func join(_ left: StreamHash, _ number: UInt64) -> StreamHash {
         join(left, StreamHash(low: number, high: ~number))
     }
 
