@@ -174,8 +174,8 @@ let package = Package(
         .testTarget(
             name: "ExportersTests",
             dependencies: [
-                "Exporters", "OTLP", "Compression", "Config", "Delivery", "Pipeline",
-                .product(name: "Logging", package: "swift-log"),
+                "Exporters", "OTLP", "Compression", "Config", "Delivery", "Pipeline", "Prometheus", "Temporality",
+                "TestSupport", .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
         .testTarget(
             name: "DeliveryTests",
