@@ -105,11 +105,11 @@ extension SamplePoint {
         case .histogram(let bounds, let counts):
             writer.fixed(4, counts.reduce(0, &+))
             if isPacked {
-                writer.message(6) { writer in counts.forEach { writer.append(fixed64: $0) } }
-                writer.message(7) { writer in bounds.forEach { writer.append(fixed64: $0.bitPattern) } }
+                writer.message(6) { writer in for count in counts { writer.append(fixed64: count) } }
+                writer.message(7) { writer in for bound in bounds { writer.append(fixed64: bound.bitPattern) } }
             } else {
-                counts.forEach { writer.fixed(6, $0) }
-                bounds.forEach { writer.fixed(7, $0.bitPattern) }
+                for count in counts { writer.fixed(6, count) }
+                for bound in bounds { writer.fixed(7, bound.bitPattern) }
             }
         case .exponential(let value):
             let all = value.positive.counts + value.negative.counts
@@ -120,9 +120,9 @@ extension SamplePoint {
                 writer.message(field) { writer in
                     writer.varint(1, HistogramValue.zigZag(Int64(side.offset)))
                     if isPacked {
-                        writer.message(2) { writer in side.counts.forEach { writer.append(varint: $0) } }
+                        writer.message(2) { writer in for count in side.counts { writer.append(varint: count) } }
                     } else {
-                        side.counts.forEach { writer.varint(2, $0) }
+                        for count in side.counts { writer.varint(2, count) }
                     }
                 }
             }
