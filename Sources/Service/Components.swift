@@ -23,6 +23,7 @@ package enum Components {
         AnyExporterFactory(FileExporterFactory()),
         AnyExporterFactory(NopExporterFactory()),
         AnyExporterFactory(OTLPHTTPExporterFactory()),
+        AnyExporterFactory(PrometheusRemoteWriteExporterFactory()),
     ]
 
     package static let connectors: [AnyConnectorFactory] = [

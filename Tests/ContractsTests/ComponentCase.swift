@@ -75,6 +75,7 @@ enum ContractTable {
         "exporter/file": Entry(minimal: "{path: /dev/null}"),
         "exporter/nop": Entry(minimal: "{}", worksAfterShutdown: true),
         "exporter/otlp_http": Entry(minimal: "{endpoint: 'http://127.0.0.1:1'}", hasPeer: true),
+        "exporter/prometheus_remote_write": Entry(minimal: "{endpoint: 'http://127.0.0.1:1'}", hasPeer: true),
         "connector/forward": Entry(minimal: "{}"),
         "extension/health_check": Entry(minimal: "{endpoint: '127.0.0.1:0'}"),
         "extension/memory_limiter": Entry(minimal: "{limit_percentage: 50}"),
