@@ -32,12 +32,15 @@ let package = Package(
         .systemLibrary(name: "CDeflate", path: "Sources/C/CDeflate"),
         .systemLibrary(name: "CISAL", path: "Sources/C/CISAL"),
         .systemLibrary(name: "CZstd", path: "Sources/C/CZstd"),
+        .systemLibrary(name: "CSnappy", path: "Sources/C/CSnappy"),
         .target(name: "CCurl", path: "Sources/C/CCurl"),
         .target(name: "CPrices", path: "Sources/C/CPrices"),
 
         // Base
         .target(name: "OTLP", dependencies: ["COTLP"], swiftSettings: strict),
-        .target(name: "Compression", dependencies: ["CZlib", "CDeflate", "CISAL", "CZstd"], swiftSettings: small),
+        .target(
+            name: "Compression", dependencies: ["CZlib", "CDeflate", "CISAL", "CZstd", "CSnappy"],
+            swiftSettings: small),
         .target(name: "Config", dependencies: ["CYAML"], swiftSettings: small),
         .target(
             name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")], swiftSettings: small),
@@ -100,7 +103,7 @@ let package = Package(
             ],
             exclude: [
                 "Debug/README.md", "File/README.md", "Nop/README.md", "OTLPHTTP/README.md",
-                "PrometheusScrape/README.md",
+                "PrometheusRemoteWrite/README.md", "PrometheusScrape/README.md",
             ],
             swiftSettings: small),
         .target(name: "Connectors", dependencies: ["OTLP", "Config", "Pipeline"], swiftSettings: small),

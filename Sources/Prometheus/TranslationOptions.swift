@@ -26,7 +26,7 @@ package struct TranslationOptions: Sendable {
     package var strategy = TranslationStrategy.underscoreEscapingWithSuffixes
     /// `namespace`: goes before every metric name, with `_` between. Empty for none.
     package var namespace = ""
-    /// `external_labels`: names as they are written; added where a series has no label of that name.
+    /// `external_labels`: names are translated like attribute keys; added where a series has no label of that name.
     package var externalLabels: [(name: String, value: String)] = []
     /// Labels `otel_scope_name`, `otel_scope_version`, `otel_scope_schema_url` and `otel_scope_<attribute>`.
     package var addsScopeLabels = true

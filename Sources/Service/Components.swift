@@ -25,6 +25,7 @@ package enum Components {
         AnyExporterFactory(NopExporterFactory()),
         AnyExporterFactory(OTLPHTTPExporterFactory()),
         AnyExporterFactory(PrometheusExporterFactory()),
+        AnyExporterFactory(PrometheusRemoteWriteExporterFactory()),
     ]
 
     package static let connectors: [AnyConnectorFactory] = [

@@ -77,6 +77,7 @@ enum ContractTable {
         "exporter/nop": Entry(minimal: "{}", worksAfterShutdown: true),
         "exporter/prometheus": Entry(minimal: "{endpoint: '127.0.0.1:0'}"),
         "exporter/otlp_http": Entry(minimal: "{endpoint: 'http://127.0.0.1:1'}", hasPeer: true),
+        "exporter/prometheus_remote_write": Entry(minimal: "{endpoint: 'http://127.0.0.1:1'}", hasPeer: true),
         "connector/forward": Entry(minimal: "{}"),
         "extension/health_check": Entry(minimal: "{endpoint: '127.0.0.1:0'}"),
         "extension/memory_limiter": Entry(minimal: "{limit_percentage: 50}"),

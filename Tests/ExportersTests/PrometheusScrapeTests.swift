@@ -279,7 +279,7 @@ import Testing
     @Test func wrongSettingsAreExplained() throws {
         for yaml in [
             "tls: {}", "translation_strategy: x", "const_labels: {__a: b}", "max_series: 0", "metric_expiration: 0s",
-            "resource_constant_labels: {}", "delta_to_cumulative: {max_streams: 0}", "nothing: 1",
+            "resource_constant_labels: {}", "delta_to_cumulative: {max_streams: 0}", "nothing: 1", "namespace: a b",
         ] {
             let key = yaml.split(separator: ":")[0]
             #expect { try ScrapeRun(yaml) } throws: { "\($0)".contains(key) }

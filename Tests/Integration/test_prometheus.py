@@ -1,9 +1,5 @@
 """The prometheus exporter: what independent parsers and a real Prometheus read is what the SDK recorded."""
-import json
-import shutil
-import subprocess
 import time
-import urllib.parse
 import urllib.request
 
 import pytest
@@ -20,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from support.otlp import NOW
 from support.ports import free_port
 from support.process import configuration
+from support.prometheus import Prometheus
 from support.waiting import wait_for
 from support.wire import get
 from test_deltatocumulative import DELTA, record
@@ -185,63 +182,64 @@ def test_expiry_and_types(launch):
     sdk.provider.shutdown()
 
 
-class Prometheus:
-    """A real Prometheus that scrapes one port."""
-
-    def __init__(self, directory, port):
-        self.port = free_port()
-        config = {"global": {"scrape_interval": "1s"}, "scrape_configs": [
-            {"job_name": "martlet", "honor_labels": True, "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}]}
-        path = directory / "prometheus.yml"
-        path.write_text(yaml.safe_dump(config))
-        self.log = open(directory / "prometheus.log", "wb")
-        self.process = subprocess.Popen(
-            [shutil.which("prometheus"), f"--config.file={path}", f"--storage.tsdb.path={directory / 'data'}",
-             f"--web.listen-address=127.0.0.1:{self.port}", "--enable-feature=exemplar-storage"],
-            stdout=self.log, stderr=self.log)
-
-    def api(self, path, **query):
-        url = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urllib.parse.urlencode(query, doseq=True)}"
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            return json.load(answer)["data"]
-
-    def values(self):
-        """{(name, labels): value} of the latest of everything."""
-        found = {}
-        for series in self.api("query", query='{__name__=~".+"}')["result"]:
-            name = series["metric"].pop("__name__")
-            found[name, frozenset(series["metric"].items())] = float(series["value"][1])
-        return found
-
-    def is_scraped(self):
-        try:
-            return [value for (name, _), value in self.values().items() if name == "up"] == [1]
-        except OSError:
-            return False
-
-    def close(self):
-        self.process.terminate()
-        self.process.wait(20)
-        self.log.close()
+def values(prometheus):
+    """{(name, labels): value} of the latest of everything."""
+    found = {}
+    for labels, value in prometheus.query('{__name__=~".+"}'):
+        name = labels.pop("__name__")
+        found[name, frozenset(labels.items())] = value
+    return found
 
 
-@pytest.mark.skipif(not shutil.which("prometheus"), reason="needs Debian's prometheus")
+@pytest.fixture
+def prometheus(tmp_path):
+    """A real Prometheus; `prometheus(port)` scrapes that port, `prometheus()` takes remote write."""
+    made = []
+
+    def start(port=None):
+        (tmp_path / "prometheus").mkdir()
+        made.append(Prometheus(tmp_path / "prometheus"))
+        if port:
+            config = {"global": {"scrape_interval": "1s"}, "scrape_configs": [{
+                "job_name": "martlet", "honor_labels": True, "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}]}
+            (made[-1].directory / "prometheus.yml").write_text(yaml.safe_dump(config))
+        return made[-1].start()
+    yield start
+    for process in made:
+        process.close()
+
+
 @pytest.mark.parametrize("open_metrics", [False, True], ids=["text", "openmetrics"])
-def test_a_real_prometheus_reads_what_was_recorded(launch, tmp_path, open_metrics):
+def test_a_real_prometheus_reads_what_was_recorded(launch, prometheus, open_metrics):
     _, port, sdk = start(launch, DELTA, enable_open_metrics=open_metrics)
     with TracerProvider().get_tracer("t").start_as_current_span("span"):
         record(sdk.provider.get_meter("test", "1.0"), 5, sdk.send)
-    wanted = expected(sdk)
-    prometheus = Prometheus(tmp_path, port)
-    try:
-        wait_for(prometheus.is_scraped, "a scrape", 30)
-        assert_shows(prometheus.values(), wanted)
-        kinds = {name: entries[0]["type"] for name, entries in prometheus.api("metadata").items()}
-        assert kinds["explicit_duration_seconds"] == "histogram" and kinds["active"] == "gauge"
-        assert kinds["requests" if open_metrics else "requests_total"] == "counter"
-        exemplars = prometheus.api("query_exemplars", query="explicit_duration_seconds_bucket",
-                                   start=time.time() - 600, end=time.time() + 60)
-        assert bool(exemplars) == open_metrics
-    finally:
-        prometheus.close()
+    server = prometheus(port)
+    server.wait("up", 1)
+    assert_shows(values(server), expected(sdk))
+    kinds = {name: entries[0]["type"] for name, entries in server.get("metadata").items()}
+    assert kinds["explicit_duration_seconds"] == "histogram" and kinds["active"] == "gauge"
+    assert kinds["requests" if open_metrics else "requests_total"] == "counter"
+    exemplars = server.get("query_exemplars", query="explicit_duration_seconds_bucket", start=time.time() - 600,
+                           end=time.time() + 60)
+    assert bool(exemplars) == open_metrics
     sdk.provider.shutdown()
+
+
+@pytest.mark.parametrize("message", ["prometheus.WriteRequest", "io.prometheus.write.v2.Request"])
+def test_deltas_reach_a_real_prometheus_by_remote_write(launch, prometheus, message):
+    server = prometheus()
+    exporters = {"prometheus_remote_write": {"endpoint": server.endpoint, "protobuf_message": message}}
+    pipelines = {"metrics": {"receivers": ["otlp"], "exporters": list(exporters)}}
+    martlet = launch(configuration(exporters, pipelines=pipelines))
+    sdk = SDK(f"http://127.0.0.1:{martlet.port}/v1/metrics", DELTA)
+    # A pause, since remote write has milliseconds.
+    record(sdk.provider.get_meter("test", "1.0"), 5, lambda: (time.sleep(0.01), sdk.send()))
+    wanted = expected(sdk)
+    total = sum(value for (name, _), value in wanted.items() if name == "requests_total")
+    server.wait("sum(requests_total)", total)
+    assert_shows(values(server), wanted)
+    assert martlet.metric("otelcol_deltatocumulative_streams_tracked", exporter="prometheus_remote_write") > 10
+    assert martlet.metric("otelcol_deltatocumulative_datapoints_total", error="delta.ErrOutOfOrder") == 0
+    sdk.provider.shutdown()
+    assert martlet.stop() == 0

@@ -62,6 +62,9 @@ package struct PrometheusExporterSettings: Sendable {
         offersOpenMetrics = section.bool("enable_open_metrics") ?? false
         maximumSeries = section.integer("max_series", in: 1...100_000_000) ?? Self.defaultSeries
         translation.namespace = section.string("namespace") ?? ""
+        if !translation.namespace.isEmpty, !ScrapeName.isLegacy(translation.namespace.utf8) {
+            section.error("namespace", "must have letters, digits, \"_\" and \":\" only, and no digit in front")
+        }
         translation.addsScopeLabels = !(section.bool("without_scope_info") ?? false)
         let suffixes = section.bool("add_metric_suffixes") ?? true
         translation.strategy =
@@ -71,7 +74,8 @@ package struct PrometheusExporterSettings: Sendable {
         translation.addsResourceAttributes = conversion.bool("enabled") ?? false
         translation.excludesServiceAttributes = conversion.bool("exclude_service_attributes") ?? false
         readLabels(section)
-        readDeltas(section.section("delta_to_cumulative"))
+        // A counter that is no longer shown need not be remembered.
+        deltas = DeltaLimits(exporter: section, stale: expiration)
         section.refuse(
             "resource_constant_labels",
             because: "wildcards of resource attributes are not there; use \"resource_to_telemetry_conversion\"")
@@ -86,13 +90,5 @@ package struct PrometheusExporterSettings: Sendable {
             let escaped = translation.strategy.escapes ? ScrapeName.underscores(Array(name.utf8)) : Array(name.utf8)
             translation.externalLabels.append((String(decoding: escaped, as: UTF8.self), value))
         }
-    }
-
-    private mutating func readDeltas(_ section: ConfigSection) {
-        let isEnabled = section.bool("enabled") ?? true
-        var limits = DeltaLimits(from: section, overflow: .series)
-        // A counter that is no longer shown need not be remembered.
-        if section.node("max_stale") == nil { limits.maximumStale = expiration }
-        deltas = isEnabled ? limits : nil
     }
 }

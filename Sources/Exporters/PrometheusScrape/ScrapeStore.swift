@@ -109,7 +109,7 @@ final class ScrapeStore: SeriesSink {
 
     func sample(_ point: SeriesPoint, _ value: Double) {
         switch point.role {
-        case .value:
+        case .value, .info:
             close()
             let isStale = StaleMarker.isStale(value)
             guard let position = child(point, isStale: isStale) else { return }
@@ -236,7 +236,7 @@ final class ScrapeStore: SeriesSink {
     /// The label set of a point, with its time set; nil when the point is not taken.
     private func child(_ point: SeriesPoint, isStale: Bool) -> Int? {
         guard takesFamily else {
-            rejections[ScrapeRejection.typeConflict.rawValue] += 1
+            reject(.typeConflict, point)
             return nil
         }
         var key = hasher.join(StreamHash(), UInt64(family))
@@ -254,10 +254,15 @@ final class ScrapeStore: SeriesSink {
         }
         if isStale { return nil }
         guard seriesCount < maximumSeries, labelBytes < maximumSeries * Self.labelBytesPerSeries else {
-            rejections[ScrapeRejection.seriesLimit.rawValue] += 1
+            reject(.seriesLimit, point)
             return nil
         }
         return insert(key, point)
+    }
+
+    private func reject(_ reason: ScrapeRejection, _ point: SeriesPoint) {
+        // `target_info` is no data point.
+        if point.role != .info { rejections[reason.rawValue] += 1 }
     }
 
     private func insert(_ key: StreamHash, _ point: SeriesPoint) -> Int {

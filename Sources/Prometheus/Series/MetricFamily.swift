@@ -73,7 +73,7 @@ package final class MetricFamily {
     func seriesName(_ role: SeriesRole) -> (base: UnsafePointer<UInt8>, count: UInt32) {
         let stride = nameCount + Self.longestSuffix
         switch role {
-        case .value, .quantile: return (UnsafePointer(names), UInt32(nameCount))
+        case .value, .quantile, .info: return (UnsafePointer(names), UInt32(nameCount))
         case .sum: return (UnsafePointer(names + stride), UInt32(nameCount + 4))
         case .count: return (UnsafePointer(names + 2 * stride), UInt32(nameCount + 6))
         case .bucket: return (UnsafePointer(names + 3 * stride), UInt32(nameCount + 7))

@@ -44,7 +44,7 @@ package struct SeriesExemplar: BitwiseCopyable {
 
 /// Which part of its metric family a series is.
 package enum SeriesRole: UInt8, Sendable, BitwiseCopyable {
-    /// A gauge's or counter's value, a native histogram, or `target_info`.
+    /// A gauge's or counter's value, or a native histogram.
     case value
     /// `<name>_sum`.
     case sum
@@ -54,6 +54,11 @@ package enum SeriesRole: UInt8, Sendable, BitwiseCopyable {
     case bucket
     /// `<name>` with a `quantile` label.
     case quantile
+    /// `target_info`, which belongs to no data point.
+    case info
+
+    /// Whether the series is the one of its data point that stands for the point in counts.
+    package var countsPoint: Bool { self == .value || self == .count }
 }
 
 /// One series at one time. Valid during the sink's call only.

@@ -185,10 +185,10 @@ extension MetricTranslator {
         let first = last < earliest ? earliest : last + Self.targetInfoStep
         var time = max(first, latest - Self.targetInfoStep * Self.targetInfoLimit)
         while time < latest {
-            emit(shape, isEmptied, family, .value, 1, (time, 0), exemplars.elements, sink)
+            emit(shape, isEmptied, family, .info, 1, (time, 0), exemplars.elements, sink)
             time += Self.targetInfoStep
         }
-        emit(shape, isEmptied, family, .value, 1, (latest, 0), exemplars.elements, sink)
+        emit(shape, isEmptied, family, .info, 1, (latest, 0), exemplars.elements, sink)
     }
 
     private func hash(_ shape: ShapeTable.Address) -> UInt64 {

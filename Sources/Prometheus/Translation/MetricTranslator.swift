@@ -121,7 +121,7 @@ package final class MetricTranslator {
         externalLabels = []
         externalStore.removeAll()
         for (name, value) in options.externalLabels {
-            let number = Array(name.utf8).withUnsafeBytes { names.number(ofName: $0) }
+            let number = Array(name.utf8).withUnsafeBytes { names.number(ofKey: $0) }
             guard let number, names.entries[number].isValid else { continue }
             let count = value.utf8.count
             let copy = Array(value.utf8).withUnsafeBytes { externalStore.copy($0) }
