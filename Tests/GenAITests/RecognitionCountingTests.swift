@@ -156,6 +156,8 @@ private func span(
         #expect(rules([call, beside(3, 2, 20...80, model: 2)]) == [.none, .none], "of another model")
         #expect(rules([call, beside(3, 2, 20...80, input: 8)]) == [.none, .none], "of other tokens")
         #expect(rules([call, beside(3, 2, 20...80, below: 4)]) == [.none, .none], "of another span")
+        let answered = [beside(2, 1, 10...90, response: 7), beside(3, 2, 20...80, response: 8)]
+        #expect(rules(answered) == [.none, .none], "with answers of their own")
         #expect(rules([beside(2, 1, 0...0), beside(3, 2, 0...0)]) == [.none, .none], "without times")
         let roots = [beside(2, 1, 10...90, below: 0), beside(3, 2, 20...80, below: 0)]
         #expect(rules(roots) == [.none, .none], "below none")
@@ -178,7 +180,7 @@ private func span(
     }
 
     @Test func threeInstrumentationsBesideEachOther() {
-        for responses in [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0)] {
+        for responses in [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, 1, 1)] {
             let three = [
                 beside(2, 1, 10...90, response: UInt64(responses.0)),
                 beside(3, 2, 20...80, response: UInt64(responses.1)),

@@ -6,8 +6,10 @@ extension CallCounter {
     /// of the client below it.
     mutating func settleSiblings() {
         guard hasSeveralScopes() else { return }
-        let mask = slots.count - 1
-        var heads = [UInt32](repeating: 0, count: slots.count)
+        var size = 16
+        while size < records.count * 2 { size *= 2 }
+        let mask = size - 1
+        var heads = [UInt32](repeating: 0, count: size)
         var next = [Int32](repeating: -1, count: records.count)
         for index in records.indices.reversed() where mayHaveSibling(index) {
             let record = records[index]
@@ -81,7 +83,7 @@ extension CallCounter {
     /// Whether a call is of another instrumentation than the other, and the other took place within its time.
     private func isAround(_ place: Int, _ innerPlace: Int) -> Bool {
         let (outer, inner) = (records[place], records[innerPlace])
-        guard outer.scope != inner.scope, inner.startTime > 0,
+        guard outer.scope != inner.scope, inner.startTime > 0, outer.response == 0 || inner.response == 0,
             outer.model == inner.model || outer.model == 0 || inner.model == 0
         else { return false }
         if outer.startTime == inner.startTime, outer.endTime == inner.endTime { return place < innerPlace }

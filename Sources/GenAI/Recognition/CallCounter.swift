@@ -8,7 +8,8 @@
 ///   model, does not count.
 /// - Of two calls side by side (below the same span), written by different instrumentations, with the same model and
 ///   tokens, the one's time within the other's, one counts: the one with the response id, else the inner one. Some
-///   frameworks' spans are no parents of what happens within them.
+///   frameworks' spans are no parents of what happens within them. Two with response ids are two calls, or one by the
+///   first rule.
 ///
 /// Spans between two calls matter only as links: add those that are no AI spans too, where they are at hand. Without
 /// them the rules see only direct relations. One owner; memory is bounded by `maximumSpans`.
@@ -40,7 +41,7 @@ package struct CallCounter: ~Copyable {
     /// Below each record: the tokens of the nearest candidates, how many they are, and one that represents them.
     private var below: [Below] = []
     /// Open-addressed: index of a record + 1, by trace and span id.
-    var slots: [UInt32] = []
+    private var slots: [UInt32] = []
 
     private struct Below {
         var input: Int64 = 0
@@ -87,9 +88,9 @@ package struct CallCounter: ~Copyable {
         for record in records { decisions.append(Decision(rule: record.aggregate)) }
         below = [Below](repeating: Below(), count: records.count)
         guard records.count > 1 || form == .wholeTraces else { return }
+        settleSiblings()
         link()
         settleResponses()
-        settleSiblings()
         let order = deepestFirst()
         for index in order.lazy.map(Int.init) where records[index].isCandidate {
             if decisions[index].rule == .none {
