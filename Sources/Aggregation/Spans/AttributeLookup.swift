@@ -1,3 +1,5 @@
+internal import OTLP
+
 /// Finds the values of a few attributes by name. One owner, one thread at a time; the values point into the messages
 /// that were looked at.
 package final class AttributeLookup {
