@@ -170,7 +170,7 @@ let package = Package(
         .testTarget(
             name: "ExportersTests",
             dependencies: [
-                "Exporters", "OTLP", "Compression", "Config", "Delivery", "Pipeline",
+                "Exporters", "OTLP", "Compression", "Config", "Delivery", "Pipeline", "Prometheus", "Transport",
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
         .testTarget(

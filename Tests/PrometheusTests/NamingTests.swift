@@ -78,6 +78,7 @@ private func name(
 
     @Test(arguments: ["", "___", "ß"]) func nothingLeft(_ raw: String) throws {
         #expect(try name(raw, unit: "", "gauge") == nil)
+        #expect(try name(raw, unit: "s", "counter", namespace: "n") == nil)
     }
 
     @Test func unitsInMetadata() throws {
