@@ -2,13 +2,15 @@
 import PackageDescription
 
 // The layers, top to bottom: martlet → Service → components → {Transport, Delivery} → Pipeline →
-// {OTLP, Config, Telemetry, Compression} → C*. Tests/HouseRulesTests checks the import lines against this graph.
+// {OTLP, Config, Telemetry, Compression, Temporality} → C*. Tests/HouseRulesTests checks the import lines against this graph.
 
 let strict: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("MemberImportVisibility"),
+    // Regular expressions and what comes with them are a megabyte, and not used.
+    .unsafeFlags(["-Xfrontend", "-disable-implicit-string-processing-module-import"]),
     .treatAllWarnings(as: .error),
     // Exclusive access is proven by the debug tests; the run-time check costs 4 % of a small request.
     .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
@@ -20,13 +22,13 @@ let small: [SwiftSetting] = strict + [.unsafeFlags(["-Osize"], .when(configurati
 let package = Package(
     name: "martlet",
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
     ],
     targets: [
         // C libraries and generated C
         .target(name: "COTLP", path: "Sources/C/COTLP", linkerSettings: [.linkedLibrary("protobuf-c")]),
+        .systemLibrary(name: "CGetopt", path: "Sources/C/CGetopt"),
         .systemLibrary(name: "CYAML", path: "Sources/C/CYAML"),
         .systemLibrary(name: "CZlib", path: "Sources/C/CZlib"),
         .systemLibrary(name: "CDeflate", path: "Sources/C/CDeflate"),
@@ -45,17 +47,20 @@ let package = Package(
         .target(
             name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")], swiftSettings: small),
 
+        .target(name: "Temporality", dependencies: ["OTLP"], swiftSettings: strict),
         .target(name: "Prometheus", dependencies: ["OTLP"], swiftSettings: strict),
 
         .target(
             name: "GenAI", dependencies: ["CPrices", "OTLP", "Config"], exclude: ["Mappings/README.md"],
             resources: [.embedInCode("Mappings/genai.mapping")], swiftSettings: strict),
 
+        .target(name: "Aggregation", dependencies: ["OTLP"], swiftSettings: strict),
+
         // Contracts between components, and the graph of them
         .target(
             name: "Pipeline",
             dependencies: [
-                "OTLP", "Config", "Telemetry", .product(name: "NIOCore", package: "swift-nio"),
+                "OTLP", "Config", "Telemetry", "Temporality", .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: small),
 
@@ -71,7 +76,7 @@ let package = Package(
         .target(
             name: "Delivery",
             dependencies: [
-                "OTLP", "Config", "Telemetry", "Pipeline",
+                "OTLP", "Config", "Telemetry", "Temporality", "Pipeline",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
@@ -84,28 +89,41 @@ let package = Package(
                 "OTLP", "Compression", "Config", "Telemetry", "Pipeline", "Transport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
-            ], swiftSettings: small),
+            ], exclude: ["OTLP/README.md"], swiftSettings: small),
         .target(
             name: "Processors",
             dependencies: [
-                "OTLP", "Config", "Telemetry", "Pipeline", "GenAI", .product(name: "Logging", package: "swift-log"),
-            ], exclude: ["Batch/README.md", "GenAI/README.md", "MemoryLimiter/README.md"], swiftSettings: strict),
-        .target(
-            name: "Exporters",
-            dependencies: [
-                "OTLP", "Compression", "Config", "Telemetry", "Pipeline", "Transport", "Delivery", "Prometheus",
+                "OTLP", "Config", "Telemetry", "Pipeline", "GenAI", "Temporality",
                 .product(name: "Logging", package: "swift-log"),
             ],
             exclude: [
+                "Batch/README.md", "DeltaToCumulative/README.md", "GenAI/README.md", "MemoryLimiter/README.md",
+            ], swiftSettings: strict),
+        .target(
+            name: "Exporters",
+            dependencies: [
+                "OTLP", "Compression", "Config", "Telemetry", "Temporality", "Pipeline", "Transport", "Delivery",
+                "Prometheus", .product(name: "Logging", package: "swift-log"),
+            ],
+            exclude: [
                 "Debug/README.md", "File/README.md", "Nop/README.md", "OTLPHTTP/README.md",
-                "PrometheusRemoteWrite/README.md",
-            ], swiftSettings: small),
-        .target(name: "Connectors", dependencies: ["OTLP", "Config", "Pipeline"], swiftSettings: small),
+                "PrometheusRemoteWrite/README.md", "PrometheusScrape/README.md",
+            ],
+            swiftSettings: small),
+        .target(
+            name: "Connectors",
+            dependencies: [
+                "OTLP", "Config", "Pipeline", "Aggregation", "GenAI", "Telemetry",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            exclude: ["Forward/README.md", "SpanMetrics/README.md", "ServiceGraph/README.md"],
+            swiftSettings: strict),
         .target(
             name: "Extensions",
             dependencies: [
                 "OTLP", "Config", "Pipeline", "Transport", .product(name: "Logging", package: "swift-log"),
-            ], swiftSettings: small),
+            ], exclude: ["HealthCheck/README.md", "MemoryLimiter/README.md"], swiftSettings: small),
 
         // Made-up traces, for trying out and for load
         .target(
@@ -116,7 +134,7 @@ let package = Package(
             name: "Service",
             dependencies: [
                 "Receivers", "Processors", "Exporters", "Connectors", "Extensions", "Transport", "Delivery", "Pipeline",
-                "OTLP", "Config", "Telemetry",
+                "OTLP", "Config", "Telemetry", "Temporality",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
@@ -124,8 +142,8 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "Service", "Generator", "Compression", "Delivery", "Transport", "Pipeline", "GenAI", "OTLP", "Config",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "CGetopt", "Service", "Generator", "Compression", "Delivery", "Transport", "Pipeline", "GenAI", "OTLP",
+                "Config",
                 .product(name: "Logging", package: "swift-log"),
             ], exclude: ["exports.map"], swiftSettings: small,
             linkerSettings: [
@@ -165,13 +183,15 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: strict),
         .testTarget(name: "ConfigTests", dependencies: ["Config"], swiftSettings: strict),
+        .testTarget(
+            name: "TemporalityTests", dependencies: ["Temporality", "OTLP", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "GenAITests", dependencies: ["GenAI", "OTLP", "Config"], swiftSettings: strict),
         .testTarget(name: "PrometheusTests", dependencies: ["Prometheus", "OTLP"], swiftSettings: strict),
         .testTarget(
             name: "ExportersTests",
             dependencies: [
-                "Exporters", "OTLP", "Compression", "Config", "Delivery", "Pipeline", "Prometheus", "Transport",
-                .product(name: "Logging", package: "swift-log"),
+                "Exporters", "OTLP", "Compression", "Config", "Delivery", "Pipeline", "Prometheus", "Temporality",
+                "TestSupport", "Transport", .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
         .testTarget(
             name: "DeliveryTests",
@@ -219,9 +239,17 @@ let package = Package(
         .testTarget(
             name: "ProcessorsTests",
             dependencies: [
-                "Processors", "GenAI", "Pipeline", "OTLP", "Config", "Telemetry", "TestSupport",
+                "Processors", "GenAI", "Temporality", "Pipeline", "OTLP", "Config", "Telemetry", "TestSupport",
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: strict),
+        .testTarget(
+            name: "ConnectorsTests",
+            dependencies: [
+                "Connectors", "Aggregation", "Config", "OTLP", "Pipeline", "Telemetry", "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "AggregationTests", dependencies: ["Aggregation", "OTLP", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "HouseRulesTests", swiftSettings: strict),
     ]
 )

@@ -69,14 +69,18 @@ enum ContractTable {
     static let entries: [String: Entry] = [
         "receiver/otlp": Entry(minimal: "{protocols: {http: {endpoint: '127.0.0.1:0'}}}"),
         "processor/batch": Entry(minimal: "{}"),
+        "processor/deltatocumulative": Entry(minimal: "{}"),
         "processor/genai": Entry(minimal: "{}"),
         "processor/memory_limiter": Entry(minimal: "{limit_mib: 64}"),
         "exporter/debug": Entry(minimal: "{}"),
         "exporter/file": Entry(minimal: "{path: /dev/null}"),
         "exporter/nop": Entry(minimal: "{}", worksAfterShutdown: true),
+        "exporter/prometheus": Entry(minimal: "{endpoint: '127.0.0.1:0'}"),
         "exporter/otlp_http": Entry(minimal: "{endpoint: 'http://127.0.0.1:1'}", hasPeer: true),
         "exporter/prometheus_remote_write": Entry(minimal: "{endpoint: 'http://127.0.0.1:1'}", hasPeer: true),
         "connector/forward": Entry(minimal: "{}"),
+        "connector/service_graph": Entry(minimal: "{}"),
+        "connector/span_metrics": Entry(minimal: "{}"),
         "extension/health_check": Entry(minimal: "{endpoint: '127.0.0.1:0'}"),
         "extension/memory_limiter": Entry(minimal: "{limit_percentage: 50}"),
     ]

@@ -10,9 +10,9 @@ enum ImportRules {
         "FoundationNetworking": "HTTP goes through Transport",
     ]
 
-    private static let base: Set<String> = ["OTLP", "Config", "Telemetry", "Compression"]
+    private static let base: Set<String> = ["OTLP", "Config", "Telemetry", "Compression", "Temporality"]
     private static let middle: Set<String> = [
-        "Pipeline", "Transport", "Delivery", "Prometheus", "GenAI", "Ledger", "Query", "Alerting",
+        "Pipeline", "Transport", "Delivery", "GenAI", "Aggregation", "Prometheus", "Ledger", "Query", "Alerting",
     ]
     private static let componentTargets: Set<String> = [
         "Receivers", "Processors", "Exporters", "Connectors", "Extensions",
@@ -40,6 +40,8 @@ enum ImportRules {
         "Generator": ["OTLP", "Compression", "Transport"],
         "Prometheus": ["OTLP"],
         "GenAI": ["OTLP", "Config", "CPrices"],
+        "Aggregation": ["OTLP"],
+        "Temporality": ["OTLP"],
         "Ledger": ["GenAI", "OTLP", "Config", "Telemetry", "CSQLite"],
         "Query": ["Ledger", "GenAI", "OTLP"],
         "Alerting": ["Query", "Ledger", "GenAI", "OTLP"],
@@ -50,7 +52,7 @@ enum ImportRules {
         "Extensions": layersBelowComponents,
         "Service": layersBelowComponents.union(componentTargets),
         "martlet": layersBelowComponents.union(componentTargets).union([
-            "Service", "Generator", "ArgumentParser", "Dispatch",
+            "Service", "Generator", "CGetopt", "Dispatch",
         ]),
     ]
 

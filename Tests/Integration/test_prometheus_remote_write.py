@@ -239,7 +239,7 @@ def test_headers_and_tenant(launch, receiver):
 # Bad input
 
 def test_the_rest_of_a_bad_request_proceeds(launch, receiver):
-    martlet = launch(remote_write(receiver.endpoint))
+    martlet = launch(remote_write(receiver.endpoint, delta_to_cumulative={"enabled": False}))
     now = time.time()
     message = request("good", [({}, now, 1.0)])
     metrics = message.resource_metrics[0].scope_metrics[0].metrics
@@ -427,6 +427,17 @@ def test_no_fall_back_from_a_receiver_that_knows_version_2(launch, receiver):
     send(martlet, request("m1", [({}, time.time(), 1.0)]))
     martlet.wait_for_metric("otelcol_exporter_send_failed_metric_points_total", 1, error_type="permanent")
     assert {one.version for one in receiver.requests} == {V2}
+
+
+def test_deltas_are_added_up_once(launch, receiver):
+    martlet = launch(remote_write(receiver.endpoint))
+    receiver.behaviour = fail_some(503, 2)
+    start = time.time() - 100
+    for round_ in range(20):
+        send(martlet, request("deltas", [({}, start + round_, 2.0)], temporality=DELTA))
+    wait_for(lambda: martlet.metric("otelcol_exporter_sent_metric_points_total") == 20, "all sent", 20)
+    assert [series.samples[0].value for series in receiver.series("deltas_total")] == [2.0 * n for n in range(1, 21)]
+    receiver.check_order()
 
 
 # A real Prometheus

@@ -3,6 +3,7 @@ package import Delivery
 internal import OTLP
 package import Pipeline
 package import Prometheus
+package import Temporality
 package import Transport
 
 /// otelcol's `prometheus_remote_write` exporter; `prometheusremotewrite` is its older name.
@@ -21,6 +22,8 @@ package struct PrometheusRemoteWriteExporterFactory: ExporterFactory {
     }
 
     package func delivery(for settings: PrometheusRemoteWriteSettings) -> DeliverySettings? { settings.delivery }
+
+    package func deltas(for settings: PrometheusRemoteWriteSettings) -> DeltaLimits? { settings.deltas }
 
     package func make(
         _ settings: PrometheusRemoteWriteSettings, id: ComponentID, environment: ComponentEnvironment
@@ -47,6 +50,8 @@ package struct PrometheusRemoteWriteSettings: Sendable {
     /// Most bodies of one request that are on their way at a time: the lower of `max_batch_request_parallelism` and
     /// `remote_write_queue::num_consumers`.
     package var shards = Self.defaultShards
+    /// `delta_to_cumulative`; nil when it is off.
+    package var deltas: DeltaLimits?
 
     static let defaultTimeout = Duration.seconds(5)
     static let defaultBodyBytes = 3_000_000
@@ -61,6 +66,7 @@ package struct PrometheusRemoteWriteSettings: Sendable {
         section.require("endpoint")
         url = client.endpoint?.description ?? ""
         version = Self.version(section)
+        deltas = DeltaLimits(exporter: section)
         sendsMetadata = section.bool("send_metadata") ?? false
         maximumBodyBytes = section.integer("max_batch_size_bytes", in: 1024...Int(Int32.max)) ?? Self.defaultBodyBytes
         let parallelism = section.integer("max_batch_request_parallelism", in: 1...Self.maximumShards)
