@@ -70,6 +70,22 @@ package struct WireFields {
         return found
     }
 
+    /// Moves over the value of a field that is not length-delimited. False when it is malformed.
+    @inline(__always)
+    static func skip(_ key: UInt64, _ cursor: inout Address, _ end: Address) -> Bool {
+        switch key & 7 {
+        case 0: return varint(&cursor, end) != nil
+        case 1:
+            guard end - cursor >= 8 else { return false }
+            cursor += 8
+        case 5:
+            guard end - cursor >= 4 else { return false }
+            cursor += 4
+        default: return false
+        }
+        return true
+    }
+
     /// A base-128 varint; nil when the bytes end inside it or when it is longer than ten bytes.
     @inline(__always)
     static func varint(_ cursor: inout Address, _ end: Address) -> UInt64? {
