@@ -122,7 +122,7 @@ import Testing
     private func texts(_ lookup: AttributeLookup) -> [String?] {
         (0..<lookup.count).map { index in
             guard lookup.value(index).baseAddress != nil else { return nil }
-            return String(decoding: WireFields.payload(of: 0x0A, in: lookup.value(index)), as: UTF8.self)
+            return String(decoding: WireFields.payload(of: 1, in: lookup.value(index)), as: UTF8.self)
         }
     }
 

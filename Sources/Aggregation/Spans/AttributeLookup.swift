@@ -1,3 +1,5 @@
+internal import OTLP
+
 /// Finds the values of a few attributes by name. One owner, one thread at a time; the values point into the messages
 /// that were looked at.
 package final class AttributeLookup {
@@ -92,7 +94,7 @@ package final class AttributeLookup {
             }
         }
         let whole = UnsafeRawBufferPointer(start: pair, count: size)
-        take(WireFields.payload(of: 0x0A, in: whole), whole, keepsFound)
+        take(WireFields.payload(of: 1, in: whole), whole, keepsFound)
     }
 
     private func take(_ name: UnsafeRawBufferPointer, _ pair: UnsafeRawBufferPointer, _ keepsFound: Bool) {
@@ -103,7 +105,7 @@ package final class AttributeLookup {
                 else { continue }
             }
             if keepsFound, values[index].baseAddress != nil { continue }
-            let value = WireFields.payload(of: 0x12, in: pair)
+            let value = WireFields.payload(of: 2, in: pair)
             // An attribute without a value is there all the same.
             values[index] = value.baseAddress == nil ? UnsafeRawBufferPointer(rebasing: pair.prefix(0)) : value
         }

@@ -42,7 +42,7 @@ final class SpanDimensions {
         ofResource.clear()
         ofResource.find(in: resource, key: 0x0A)
         matchesOfResource = []
-        if !globs.isEmpty { match(resource, 0x0A, replaces: true, &matchesOfResource) }
+        if !globs.isEmpty { match(resource, 1, replaces: true, &matchesOfResource) }
     }
 
     /// Begins a span.
@@ -52,25 +52,25 @@ final class SpanDimensions {
         if tail.count > 0 { ofSpan.find(in: tail, key: 0x4A) }
         guard !globs.isEmpty else { return }
         matches.removeAll(keepingCapacity: true)
-        match(payload, 0x4A, replaces: true, &matches)
-        match(tail, 0x4A, replaces: true, &matches)
+        match(payload, 9, replaces: true, &matches)
+        match(tail, 9, replaces: true, &matches)
     }
 
     /// Adds what an event of that span has.
     func add(event: UnsafeRawBufferPointer) {
         ofSpan.find(in: event, key: 0x1A, keepsFound: true)
-        if !globs.isEmpty { match(event, 0x1A, replaces: false, &matches) }
+        if !globs.isEmpty { match(event, 3, replaces: false, &matches) }
     }
 
     /// Adds the attributes of a message that match a glob.
-    private func match(_ message: UnsafeRawBufferPointer, _ field: UInt64, replaces: Bool, _ found: inout [Pair]) {
+    private func match(_ message: UnsafeRawBufferPointer, _ field: UInt32, replaces: Bool, _ found: inout [Pair]) {
         var walk = WireFields(message)
         while let attribute = walk.next() {
-            guard attribute.key == field else { continue }
-            let key = WireFields.payload(of: 0x0A, in: attribute.payload)
+            guard attribute.number == field else { continue }
+            let key = WireFields.payload(of: 1, in: attribute.payload)
             // Names that are dimensions by themselves, and those that a span has anyway, are not added twice.
             guard globs.contains(where: { Glob.matches(key, $0) }), !isNamed(key) else { continue }
-            let value = WireFields.payload(of: 0x12, in: attribute.payload)
+            let value = WireFields.payload(of: 2, in: attribute.payload)
             let position = found.firstIndex { !$0.key.lexicographicallyPrecedes(key) } ?? found.endIndex
             if position < found.endIndex, found[position].key.elementsEqual(key) {
                 if replaces { found[position].value = value }
