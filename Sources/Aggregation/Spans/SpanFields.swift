@@ -41,7 +41,7 @@ package struct SpanFields {
         var code: UInt64 = 0
         var walk = WireFields(status)
         while let field = walk.next() {
-            if field.key == 0x18 { code = field.bits }
+            if field.number == 3 { code = field.bits }
         }
         return code
     }
@@ -82,10 +82,10 @@ package struct SpanFields {
     /// A field of any other shape. False when it is malformed.
     @inline(__always)
     private mutating func other(_ at: inout UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>) -> Bool {
-        guard let key = readVarint(&at, end) else { return false }
+        guard let key = WireFields.varint(&at, end) else { return false }
         switch key & 7 {
         case 2:
-            guard let count = readVarint(&at, end), count <= UInt64(end - at) else { return false }
+            guard let count = WireFields.varint(&at, end), count <= UInt64(end - at) else { return false }
             if key < 0x80 {
                 take(UInt8(truncatingIfNeeded: key), UnsafeRawBufferPointer(start: at, count: Int(count)))
             }
@@ -96,7 +96,7 @@ package struct SpanFields {
             if key == 0x39 { startTime = value } else if key == 0x41 { endTime = value }
             at += 8
         case 0:
-            guard let value = readVarint(&at, end) else { return false }
+            guard let value = WireFields.varint(&at, end) else { return false }
             if key == 0x30 { kind = value }
         case 5:
             guard end - at >= 4 else { return false }

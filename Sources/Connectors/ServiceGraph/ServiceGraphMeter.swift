@@ -171,8 +171,8 @@ final class ServiceGraphMeter {
         while let field = walk.next() {
             switch (field.number, field.type) {
             // double_value, int_value
-            case 0x21: return Money(reported: Double(bitPattern: field.bits))?.zeptodollars
-            case 0x18: return Money(reported: Double(Int64(bitPattern: field.bits)))?.zeptodollars
+            case (4, .fixed64): return Money(reported: Double(bitPattern: field.bits))?.zeptodollars
+            case (3, .varint): return Money(reported: Double(Int64(bitPattern: field.bits)))?.zeptodollars
             default: continue
             }
         }

@@ -3,7 +3,7 @@
 /// - Returns: the value; nil, with `cursor` unspecified, when the bytes end inside the varint, when it is longer
 ///   than ten bytes, or when it does not fit in 64 bits.
 @inline(__always)
-package func readVarint(_ cursor: inout UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>) -> UInt64? {
+func readVarint(_ cursor: inout UnsafePointer<UInt8>, _ end: UnsafePointer<UInt8>) -> UInt64? {
     guard cursor < end else { return nil }
     let first = cursor.pointee
     if first < 0x80 {

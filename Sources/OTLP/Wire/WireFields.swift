@@ -10,10 +10,6 @@ package struct WireField {
     package var payload: UnsafeRawBufferPointer
     /// The value of a varint, or the bits of a fixed64 or fixed32; 0 for a length-delimited field.
     package var bits: UInt64
-
-    /// Number and wire type, as on the wire.
-    @inline(__always)
-    package var key: UInt64 { UInt64(number) << 3 | UInt64(type.rawValue) }
 }
 
 /// The fields of an encoded message, in the order of the wire. Every read is checked against the end.
@@ -71,16 +67,6 @@ package struct WireFields {
         return WireField(
             number: UInt32(truncatingIfNeeded: key >> 3), type: type,
             whole: UnsafeRawBufferPointer(start: start, count: cursor - start), payload: payload, bits: bits)
-    }
-
-    /// The payload of the last field with that key; empty when there is none.
-    package static func payload(of key: UInt64, in message: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
-        var found = UnsafeRawBufferPointer(start: nil, count: 0)
-        var walk = WireFields(message)
-        while let field = walk.next() {
-            if field.key == key { found = field.payload }
-        }
-        return found
     }
 
     @inline(never)
