@@ -6,12 +6,13 @@ extension MetricTranslator {
     private static let scales: ClosedRange<Int32> = -4...8
 
     private struct ExponentialPoint {
-        var values = DistributionPoint()
-        var scale: Int32 = 0
-        var zeroCount: UInt64 = 0
-        var zeroThreshold = 0.0
-        var positive: WireCursor?
-        var negative: WireCursor?
+        let values: DistributionPoint
+        let scale: Int32
+        let zeroCount: UInt64
+        let zeroThreshold: Double
+        /// Buckets messages; empty when there are none.
+        let positive: WireCursor
+        let negative: WireCursor
     }
 
     /// An exponential histogram's point. Returns why it has no series.
@@ -63,30 +64,42 @@ extension MetricTranslator {
         return isNaN ? all <= point.values.count : all == point.values.count
     }
 
+    /// The optimizer of Swift 6.3 loses stores to a nested structure in a loop like this one: plain variables it keeps.
     private func readExponential(_ point: WireCursor) -> ExponentialPoint? {
-        var read = ExponentialPoint()
+        var values = DistributionPoint()
+        var scale: Int32 = 0
+        var zeroCount: UInt64 = 0
+        var zeroThreshold: UInt64 = 0
+        var positive = WireCursor(point.end, point.end)
+        var negative = positive
         var cursor = point
         while !cursor.isAtEnd {
             guard let tag = cursor.varint() else { return nil }
             switch tag {
             case 0x0A:
                 guard let attribute = cursor.payload(), readAttribute(attribute) else { return nil }
-            case 0x11: read.values.start = cursor.fixed64() ?? 0
-            case 0x19: read.values.time = cursor.fixed64() ?? 0
-            case 0x21: read.values.count = cursor.fixed64() ?? 0
-            case 0x29: read.values.sum = cursor.fixed64().map { Double(bitPattern: $0) }
-            case 0x30: read.scale = zigzag(cursor.varint() ?? 0)
-            case 0x39: read.zeroCount = cursor.fixed64() ?? 0
-            case 0x42: read.positive = cursor.payload()
-            case 0x4A: read.negative = cursor.payload()
-            case 0x50: read.values.isStale = (cursor.varint() ?? 0) & 1 != 0
-            case 0x71: read.zeroThreshold = cursor.fixed64().map { Double(bitPattern: $0) } ?? 0
+            case 0x11: values.start = cursor.fixed64() ?? 0
+            case 0x19: values.time = cursor.fixed64() ?? 0
+            case 0x21: values.count = cursor.fixed64() ?? 0
+            case 0x29: values.sum = cursor.fixed64().map { Double(bitPattern: $0) }
+            case 0x30: scale = zigzag(cursor.varint() ?? 0)
+            case 0x39: zeroCount = cursor.fixed64() ?? 0
+            case 0x42:
+                guard let buckets = cursor.payload() else { return nil }
+                positive = buckets
+            case 0x4A:
+                guard let buckets = cursor.payload() else { return nil }
+                negative = buckets
+            case 0x50: values.isStale = (cursor.varint() ?? 0) & 1 != 0
+            case 0x71: zeroThreshold = cursor.fixed64() ?? 0
             default:
-                if tag == 0x5A { read.values.hasExemplars = true }
+                if tag == 0x5A { values.hasExemplars = true }
                 cursor.skipField(tag)
             }
         }
-        return read
+        return ExponentialPoint(
+            values: values, scale: scale, zeroCount: zeroCount, zeroThreshold: Double(bitPattern: zeroThreshold),
+            positive: positive, negative: negative)
     }
 }
 
@@ -119,8 +132,7 @@ struct BucketLayout: ~Copyable {
 
     /// Reads a Buckets message, merging 2^scaleDown buckets each. OTLP's bucket i covers (base^i, base^(i+1)], and
     /// native histograms number a bucket by its upper bound. False when it is malformed or numbers overflow.
-    mutating func read(_ message: WireCursor?, scaleDown: Int32) -> Bool {
-        guard let message else { return true }
+    mutating func read(_ message: WireCursor, scaleDown: Int32) -> Bool {
         guard let offset = Self.offset(message) else { return false }
         // By 63 every bucket is in one of two: more makes no difference.
         let shift = Int(min(scaleDown, 63))
