@@ -48,6 +48,9 @@ let package = Package(
             name: "GenAI", dependencies: ["CPrices", "OTLP", "Config"], exclude: ["Mappings/README.md"],
             resources: [.embedInCode("Mappings/genai.mapping")], swiftSettings: strict),
 
+        // Decisions what to keep, and how many items a kept one stands for
+        .target(name: "Sampling", dependencies: ["OTLP", "GenAI"], swiftSettings: strict),
+
         // Contracts between components, and the graph of them
         .target(
             name: "Pipeline",
@@ -85,8 +88,12 @@ let package = Package(
         .target(
             name: "Processors",
             dependencies: [
-                "OTLP", "Config", "Telemetry", "Pipeline", "GenAI", .product(name: "Logging", package: "swift-log"),
-            ], exclude: ["Batch/README.md", "GenAI/README.md", "MemoryLimiter/README.md"], swiftSettings: strict),
+                "OTLP", "Config", "Telemetry", "Pipeline", "GenAI", "Sampling",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            exclude: [
+                "Batch/README.md", "GenAI/README.md", "MemoryLimiter/README.md",
+            ], swiftSettings: strict),
         .target(
             name: "Exporters",
             dependencies: [
@@ -162,6 +169,7 @@ let package = Package(
             ], swiftSettings: strict),
         .testTarget(name: "ConfigTests", dependencies: ["Config"], swiftSettings: strict),
         .testTarget(name: "GenAITests", dependencies: ["GenAI", "OTLP", "Config"], swiftSettings: strict),
+        .testTarget(name: "SamplingTests", dependencies: ["Sampling", "OTLP"], swiftSettings: strict),
         .testTarget(
             name: "ExportersTests",
             dependencies: [
@@ -214,7 +222,7 @@ let package = Package(
         .testTarget(
             name: "ProcessorsTests",
             dependencies: [
-                "Processors", "GenAI", "Pipeline", "OTLP", "Config", "Telemetry", "TestSupport",
+                "Processors", "GenAI", "Sampling", "Pipeline", "OTLP", "Config", "Telemetry", "TestSupport",
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: strict),
         .testTarget(name: "HouseRulesTests", swiftSettings: strict),
