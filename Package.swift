@@ -92,7 +92,7 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             exclude: [
-                "Batch/README.md", "GenAI/README.md", "MemoryLimiter/README.md",
+                "Batch/README.md", "GenAI/README.md", "MemoryLimiter/README.md", "ProbabilisticSampler/README.md",
             ], swiftSettings: strict),
         .target(
             name: "Exporters",
