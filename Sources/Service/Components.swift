@@ -14,6 +14,7 @@ package enum Components {
 
     package static let processors: [AnyProcessorFactory] = [
         BatchProcessor.factory,
+        AnyProcessorFactory(DeltaToCumulativeProcessorFactory()),
         AnyProcessorFactory(GenAIProcessorFactory()),
         MemoryLimiterProcessor.factory,
         AnyProcessorFactory(ProbabilisticSamplerProcessorFactory()),
@@ -24,10 +25,14 @@ package enum Components {
         AnyExporterFactory(FileExporterFactory()),
         AnyExporterFactory(NopExporterFactory()),
         AnyExporterFactory(OTLPHTTPExporterFactory()),
+        AnyExporterFactory(PrometheusExporterFactory()),
+        AnyExporterFactory(PrometheusRemoteWriteExporterFactory()),
     ]
 
     package static let connectors: [AnyConnectorFactory] = [
-        AnyConnectorFactory(ForwardConnectorFactory())
+        AnyConnectorFactory(ForwardConnectorFactory()),
+        AnyConnectorFactory(ServiceGraphConnectorFactory()),
+        AnyConnectorFactory(SpanMetricsConnectorFactory()),
     ]
 
     package static let extensions: [AnyExtensionFactory] = [
