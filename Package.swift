@@ -54,6 +54,8 @@ let package = Package(
             name: "GenAI", dependencies: ["CPrices", "OTLP", "Config"], exclude: ["Mappings/README.md"],
             resources: [.embedInCode("Mappings/genai.mapping")], swiftSettings: strict),
 
+        // Decisions what to keep, and how many items a kept one stands for
+        .target(name: "Sampling", dependencies: ["OTLP", "GenAI"], swiftSettings: strict),
         .target(name: "Aggregation", dependencies: ["OTLP"], swiftSettings: strict),
 
         // Contracts between components, and the graph of them
@@ -93,11 +95,12 @@ let package = Package(
         .target(
             name: "Processors",
             dependencies: [
-                "OTLP", "Config", "Telemetry", "Pipeline", "GenAI", "Temporality",
+                "OTLP", "Config", "Telemetry", "Pipeline", "GenAI", "Sampling", "Temporality",
                 .product(name: "Logging", package: "swift-log"),
             ],
             exclude: [
                 "Batch/README.md", "DeltaToCumulative/README.md", "GenAI/README.md", "MemoryLimiter/README.md",
+                "ProbabilisticSampler/README.md",
             ], swiftSettings: strict),
         .target(
             name: "Exporters",
@@ -186,6 +189,7 @@ let package = Package(
         .testTarget(
             name: "TemporalityTests", dependencies: ["Temporality", "OTLP", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "GenAITests", dependencies: ["GenAI", "OTLP", "Config"], swiftSettings: strict),
+        .testTarget(name: "SamplingTests", dependencies: ["Sampling", "OTLP"], swiftSettings: strict),
         .testTarget(name: "PrometheusTests", dependencies: ["Prometheus", "OTLP"], swiftSettings: strict),
         .testTarget(
             name: "ExportersTests",
@@ -239,7 +243,8 @@ let package = Package(
         .testTarget(
             name: "ProcessorsTests",
             dependencies: [
-                "Processors", "GenAI", "Temporality", "Pipeline", "OTLP", "Config", "Telemetry", "TestSupport",
+                "Processors", "GenAI", "Sampling", "Temporality", "Pipeline", "OTLP", "Config", "Telemetry",
+                "TestSupport",
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: strict),
         .testTarget(

@@ -17,6 +17,7 @@ package enum Components {
         AnyProcessorFactory(DeltaToCumulativeProcessorFactory()),
         AnyProcessorFactory(GenAIProcessorFactory()),
         MemoryLimiterProcessor.factory,
+        AnyProcessorFactory(ProbabilisticSamplerProcessorFactory()),
     ]
 
     package static let exporters: [AnyExporterFactory] = [

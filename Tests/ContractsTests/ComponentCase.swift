@@ -72,6 +72,7 @@ enum ContractTable {
         "processor/deltatocumulative": Entry(minimal: "{}"),
         "processor/genai": Entry(minimal: "{}"),
         "processor/memory_limiter": Entry(minimal: "{limit_mib: 64}"),
+        "processor/probabilistic_sampler": Entry(minimal: "{sampling_percentage: 10}"),
         "exporter/debug": Entry(minimal: "{}"),
         "exporter/file": Entry(minimal: "{path: /dev/null}"),
         "exporter/nop": Entry(minimal: "{}", worksAfterShutdown: true),

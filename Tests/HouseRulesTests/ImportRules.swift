@@ -12,7 +12,8 @@ enum ImportRules {
 
     private static let base: Set<String> = ["OTLP", "Config", "Telemetry", "Compression", "Temporality"]
     private static let middle: Set<String> = [
-        "Pipeline", "Transport", "Delivery", "GenAI", "Aggregation", "Prometheus", "Ledger", "Query", "Alerting",
+        "Pipeline", "Transport", "Delivery", "GenAI", "Sampling", "Aggregation", "Prometheus", "Ledger", "Query",
+        "Alerting",
     ]
     private static let componentTargets: Set<String> = [
         "Receivers", "Processors", "Exporters", "Connectors", "Extensions",
@@ -40,6 +41,7 @@ enum ImportRules {
         "Generator": ["OTLP", "Compression", "Transport"],
         "Prometheus": ["OTLP"],
         "GenAI": ["OTLP", "Config", "CPrices"],
+        "Sampling": ["GenAI", "OTLP"],
         "Aggregation": ["OTLP"],
         "Temporality": ["OTLP"],
         "Ledger": ["GenAI", "OTLP", "Config", "Telemetry", "CSQLite"],
