@@ -165,7 +165,6 @@ MALFORMED = {
     "no version": b"POST /v1/traces\r\n\r\n",
     "other version": b"POST /v1/traces HTTP/9.9\r\n\r\n",
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(100),
-    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "space in a name": b"POST /v1/traces HTTP/1.1\r\nBad Name: x\r\n\r\n",
     "NUL in a value": b"POST /v1/traces HTTP/1.1\r\nName: \x00\r\n\r\n",
     "negative length": head(headers={"Content-Type": PROTOBUF, "Content-Length": -1}),

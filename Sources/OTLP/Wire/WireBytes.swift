@@ -12,6 +12,8 @@ package final class WireBytes: @unchecked Sendable {
     package let count: Int
     /// Kept alive as long as the bytes; not used otherwise.
     package let accounting: (any AnyObject & Sendable)?
+    /// Owns the bytes, when these are part of its own; nil when they are freed with this object.
+    private let whole: WireBytes?
 
     /// Takes ownership of `base`, which must come from `malloc` and is given to `free`.
     package init(
@@ -20,6 +22,16 @@ package final class WireBytes: @unchecked Sendable {
         self.base = base.map { UnsafePointer($0.assumingMemoryBound(to: UInt8.self)) }
         self.count = base == nil ? 0 : count
         self.accounting = accounting
+        whole = nil
+    }
+
+    /// The bytes of `whole` but the first `count`, shared with it. Empty when it has no more.
+    package init(_ whole: WireBytes, dropping count: Int) {
+        let rest = max(0, whole.count - max(0, count))
+        base = rest > 0 ? whole.base.map { $0 + max(0, count) } : nil
+        self.count = rest
+        accounting = whole.accounting
+        self.whole = whole
     }
 
     /// Takes the storage of a writer, which is empty afterwards.
@@ -37,7 +49,7 @@ package final class WireBytes: @unchecked Sendable {
         self.init(adopting: storage, count: bytes.count, accounting: accounting)
     }
 
-    deinit { free(UnsafeMutableRawPointer(mutating: base)) }
+    deinit { if whole == nil { free(UnsafeMutableRawPointer(mutating: base)) } }
 
     /// All bytes; valid as long as this object lives.
     package var buffer: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }

@@ -4,8 +4,12 @@ internal import Transport
 
 /// gRPC status codes that Martlet's answers use (google.rpc.Code).
 enum StatusCode: Int32 {
+    case ok = 0
     case invalidArgument = 3
+    case deadlineExceeded = 4
+    case notFound = 5
     case resourceExhausted = 8
+    case unimplemented = 12
     case internalError = 13
     case unavailable = 14
 }
@@ -61,10 +65,15 @@ struct OTLPFormat: Sendable {
         guard rejected > 0 else {
             return HTTPAnswer(status: 200, headers: [contentType], body: encoding == .json ? Self.emptyObject : [])
         }
-        let noun = signal.itemWords
-        let response = ExportResponse(
-            rejectedItems: Int64(rejected), errorMessage: "\(rejected) \(noun) refused: \(Self.reason(signal))")
-        return HTTPAnswer(status: 200, headers: [contentType], body: response.encoded(signal, as: encoding))
+        let body = Self.response(signal, rejected: rejected).encoded(signal, as: encoding)
+        return HTTPAnswer(status: 200, headers: [contentType], body: body)
+    }
+
+    /// What an accepted request is told: nothing, or what was left out and why.
+    static func response(_ signal: Signal, rejected: Int) -> ExportResponse {
+        guard rejected > 0 else { return .accepted }
+        return ExportResponse(
+            rejectedItems: Int64(rejected), errorMessage: "\(rejected) \(signal.itemWords) refused: \(reason(signal))")
     }
 
     private static let emptyObject = Array("{}".utf8)

@@ -27,15 +27,16 @@ package struct OTLPReceiverFactory: ReceiverFactory {
 
 /// What an `otlp` receiver's section sets.
 package struct OTLPReceiverSettings: Sendable {
-    package var http: OTLPHTTPSettings
+    package var http: OTLPHTTPSettings?
+    package var grpc: OTLPGRPCSettings?
 
     init(from section: ConfigSection) {
         let protocols = section.section("protocols")
-        protocols.refuse("grpc", because: "OTLP/gRPC is not available yet; use \"http\"")
-        if !protocols.contains("http") {
-            section.error("\"protocols\" must name \"http\", as in `protocols: {http: }`")
+        if protocols.contains("http") { http = OTLPHTTPSettings(from: protocols.section("http")) }
+        if protocols.contains("grpc") { grpc = OTLPGRPCSettings(from: protocols.section("grpc")) }
+        if http == nil, grpc == nil {
+            section.error("\"protocols\" must name \"grpc\", \"http\" or both, as in `protocols: {grpc: , http: }`")
         }
-        http = OTLPHTTPSettings(from: protocols.section("http"))
     }
 }
 
@@ -87,42 +88,71 @@ extension CORSPolicy {
 
 /// The listeners of one `otlp` receiver.
 final class OTLPReceiver: Receiver {
-    private let server: HTTPServer
+    /// A server with what it is called in logs.
+    private struct Listener {
+        let name: String
+        let address: String
+        let server: HTTPServer
+    }
+
+    private let listeners: [Listener]
     private let environment: ComponentEnvironment
     private let logger: Logger
-    private let address: String
 
     init(
         _ settings: OTLPReceiverSettings, id: ComponentID, consumers: [Signal: any Consumer],
         environment: ComponentEnvironment
     ) {
-        var routes: [String: OTLPHTTPService.Route] = [:]
-        for (signal, consumer) in consumers {
-            guard let path = settings.http.paths[signal] else { continue }
-            routes[path] = OTLPHTTPService.Route(
+        func route(_ signal: Signal, _ consumer: any Consumer, _ transport: String) -> OTLPRoute {
+            OTLPRoute(
                 signal: signal, consumer: consumer,
                 metrics: ReceiverMetrics(
-                    environment.metrics, receiver: id.description, transport: "http", signal: signal))
+                    environment.metrics, receiver: id.description, transport: transport, signal: signal))
         }
-        let service = OTLPHTTPService(settings: settings.http, routes: routes, budget: environment.budget)
-        server = HTTPServer(settings: settings.http.server, service: service)
-        address = "\(settings.http.server.host):\(settings.http.server.port)"
+        var listeners: [Listener] = []
+        func listen(_ name: String, _ server: HTTPServerSettings, _ service: any HTTPService) {
+            listeners.append(
+                Listener(
+                    name: name, address: "\(server.host):\(server.port)",
+                    server: HTTPServer(settings: server, service: service)))
+        }
+        if let grpc = settings.grpc {
+            var routes: [Signal: OTLPRoute] = [:]
+            for (signal, consumer) in consumers { routes[signal] = route(signal, consumer, "grpc") }
+            let readiness = environment.readiness
+            let service = OTLPGRPCService(settings: grpc, routes: routes, budget: environment.budget) {
+                readiness.isReady
+            }
+            listen("OTLP/gRPC", grpc.server, service)
+        }
+        if let http = settings.http {
+            var routes: [String: OTLPRoute] = [:]
+            for (signal, consumer) in consumers {
+                if let path = http.paths[signal] { routes[path] = route(signal, consumer, "http") }
+            }
+            let service = OTLPHTTPService(settings: http, routes: routes, budget: environment.budget)
+            listen("OTLP/HTTP", http.server, service)
+        }
+        self.listeners = listeners
         logger = environment.logger("receiver", id)
         self.environment = environment
     }
 
     func start() throws {
-        let port = try server.start(on: environment.eventLoops)
-        logger.info("OTLP/HTTP server started", metadata: ["endpoint": "\(address)", "port": "\(port)"])
+        for listener in listeners {
+            let port = try listener.server.start(on: environment.eventLoops)
+            logger.info(
+                "\(listener.name) server started", metadata: ["endpoint": "\(listener.address)", "port": "\(port)"])
+        }
     }
 
     func stop(deadline: ContinuousClock.Instant) async {
-        server.drain()
-        while server.openConnections > 0, ContinuousClock.now < deadline {
+        for listener in listeners { listener.server.drain() }
+        while listeners.contains(where: { $0.server.openConnections > 0 }), ContinuousClock.now < deadline {
             try? await Task.sleep(for: Self.drainPollInterval)
         }
         // Who waits for a receipt is answered while the queues drain.
-        server.closeUnfinished()
+        for listener in listeners { listener.server.closeUnfinished() }
     }
 
     private static let drainPollInterval = Duration.milliseconds(5)

@@ -53,7 +53,7 @@ final class HTTPServerConnections: Sendable {
 /// The connections of one event loop; lives on it.
 final class HTTPConnectionRegistry {
     private let owner: HTTPServerConnections
-    private var connections: [ObjectIdentifier: HTTPServerConnection] = [:]
+    private var connections: [ObjectIdentifier: any ServedConnection] = [:]
     /// True once the server ends: answers then close their connection.
     private(set) var isDraining = false
 
@@ -62,9 +62,12 @@ final class HTTPConnectionRegistry {
     /// True when the server ends and nothing is left here.
     var isFinished: Bool { isDraining && connections.isEmpty }
 
-    func add(_ connection: HTTPServerConnection) { connections[ObjectIdentifier(connection)] = connection }
+    func add(_ connection: any ServedConnection) { connections[ObjectIdentifier(connection)] = connection }
 
-    func remove(_ connection: HTTPServerConnection) {
+    /// Forgets a connection that another one takes the place of; it stays counted.
+    func hand(over connection: any ServedConnection) { connections[ObjectIdentifier(connection)] = nil }
+
+    func remove(_ connection: any ServedConnection) {
         guard connections.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
         owner.count.subtract(1, ordering: .relaxed)
     }

@@ -14,6 +14,14 @@ package struct HTTPHead: Sendable {
     package var client: String?
 }
 
+extension HTTPHead {
+    /// Path and query of a request target.
+    static func split(_ target: String) -> (path: String, query: String) {
+        guard let mark = target.utf8.firstIndex(of: UInt8(ascii: "?")) else { return (target, "") }
+        return (String(target[..<mark]), String(target[target.index(after: mark)...]))
+    }
+}
+
 /// Request header fields in order. Names compare case-insensitively.
 package struct HTTPHeaderFields: Sendable {
     package var fields: [(name: String, value: String)]
@@ -59,6 +67,8 @@ package struct HTTPAnswer: Sendable {
     package var body: [UInt8]
     /// Close the connection after this answer.
     package var closes: Bool
+    /// Fields behind the body, names in lower case. HTTP/1.1 answers go without them.
+    package var trailers: [(name: String, value: String)] = []
 
     package init(
         status: Int, headers: [(name: String, value: String)] = [], body: [UInt8] = [], closes: Bool = false
@@ -96,6 +106,9 @@ package protocol HTTPService: Sendable {
     /// connection's event loop; must not block.
     func respond(to head: HTTPHead, body: WireBytes, responder: HTTPResponder)
 
+    /// How the body of a request is framed, which says its length early.
+    func framing(of head: HTTPHead) -> HTTPBodyFraming
+
     /// The answer for a body that passed its limit.
     func bodyTooLarge(_ head: HTTPHead, limit: Int) -> HTTPAnswer
 
@@ -107,6 +120,8 @@ package protocol HTTPService: Sendable {
 }
 
 extension HTTPService {
+    package func framing(of head: HTTPHead) -> HTTPBodyFraming { .none }
+
     package func bodyTooLarge(_ head: HTTPHead, limit: Int) -> HTTPAnswer {
         .text(413, "request body larger than \(limit) bytes\n")
     }
@@ -121,14 +136,19 @@ extension HTTPService {
 /// Sends the answer to one request. May be used from any thread, once; a second answer is ignored.
 package struct HTTPResponder: Sendable {
     package let eventLoop: any EventLoop
-    let connection: NIOLoopBound<HTTPServerConnection>
+    let target: NIOLoopBound<any AnswerTarget>
     let requestNumber: UInt64
 
     package func send(_ answer: HTTPAnswer) {
         if eventLoop.inEventLoop {
-            connection.value.answer(requestNumber, answer)
+            target.value.answer(requestNumber, answer)
         } else {
-            eventLoop.execute { [self] in connection.value.answer(requestNumber, answer) }
+            eventLoop.execute { [self] in target.value.answer(requestNumber, answer) }
         }
+    }
+
+    /// Runs `body` on the connection's event loop after a time.
+    package func schedule(after time: Duration, _ body: @escaping @Sendable () -> Void) {
+        eventLoop.scheduleTask(in: TimeAmount(time), body)
     }
 }

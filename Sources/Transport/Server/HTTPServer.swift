@@ -3,7 +3,7 @@ internal import NIOHTTP1
 internal import NIOPosix
 internal import Synchronization
 
-/// An HTTP/1.1 server on NIO event loops. Connections are spread over the loops; each lives on one.
+/// An HTTP server, 1.1 and 2, on NIO event loops. Connections are spread over the loops; each lives on one.
 package final class HTTPServer: Sendable {
     private let service: any HTTPService
     private let settings: HTTPServerSettings
@@ -44,9 +44,7 @@ package final class HTTPServer: Sendable {
                             RefusingHandler(answer: service.badRequest(status: 503, message: "too many connections")))
                         return
                     }
-                    try Self.configure(
-                        channel.pipeline.syncOperations,
-                        HTTPServerConnection(service: service, settings: settings, registry: registry))
+                    try Self.configure(channel.pipeline.syncOperations, service, settings, registry)
                 }
             }
         do {
@@ -63,7 +61,28 @@ package final class HTTPServer: Sendable {
     /// Most bytes of all fields of a head: 128 KiB. No lease counts them.
     private static let headerListLimit = 128 << 10
 
-    /// Adds the handlers of one connection. On its event loop.
+    /// Adds the handler that finds out what a connection speaks. On its event loop.
+    private static func configure(
+        _ pipeline: ChannelPipeline.SynchronousOperations, _ service: any HTTPService, _ settings: HTTPServerSettings,
+        _ registry: HTTPConnectionRegistry
+    ) throws {
+        let detector = HTTPVersionDetector(registry: registry, timeout: settings.readHeaderTimeout) {
+            isHTTP2, context in
+            let pipeline = context.pipeline.syncOperations
+            if isHTTP2 {
+                let connection = HTTP2ServerConnection(service: service, settings: settings, registry: registry)
+                try connection.configure(pipeline, on: context.eventLoop)
+            } else if settings.versions == .http2 {
+                throw HTTPVersionError()
+            } else {
+                let connection = HTTPServerConnection(service: service, settings: settings, registry: registry)
+                try configure(pipeline, connection)
+            }
+        }
+        try pipeline.addHandler(detector)
+    }
+
+    /// Adds the handlers of one HTTP/1.1 connection. On its event loop.
     static func configure(
         _ pipeline: ChannelPipeline.SynchronousOperations, _ connection: HTTPServerConnection
     ) throws {
@@ -106,6 +125,9 @@ package final class HTTPServer: Sendable {
         connections.closeAll()
     }
 }
+
+/// HTTP/1.1 came where only HTTP/2 is spoken.
+private struct HTTPVersionError: Error {}
 
 /// The address could not be bound.
 package struct HTTPServerBindError: Error, CustomStringConvertible {

@@ -32,6 +32,40 @@ extension HTTPServerSettings {
         section.refuse("write_timeout", because: "answers wait for their receipt; see \"idle_timeout\"")
         section.refuse("compression_algorithms", because: "gzip, deflate, zlib and zstd are always accepted")
     }
+    /// Reads the keys of otelcol's configgrpc that a server without TLS and authentication has.
+    ///
+    /// - Parameter defaultPort: port of the endpoint `localhost:<port>` that is used when none is given.
+    package init(grpc section: ConfigSection, defaultPort: Int) {
+        let endpoint = section.endpoint("endpoint") ?? ConfigEndpoint(host: "localhost", port: defaultPort)
+        self.init(host: endpoint.host.isEmpty ? "0.0.0.0" : endpoint.host, port: endpoint.port)
+        versions = .http2
+        if let transport = section.string("transport"), transport != "tcp" {
+            section.error("transport", "must be \"tcp\"")
+        }
+        maximumConnections = section.integer("max_connections", in: 1...1_000_000) ?? maximumConnections
+        readTimeout = section.duration("read_timeout", in: .zero ... .seconds(86_400)) ?? readTimeout
+        let streams = section.integer("max_concurrent_streams", in: 0...Self.mostStreams) ?? 0
+        if streams > 0 { http2.maximumConcurrentStreams = streams }
+        let keepalive = section.section("keepalive")
+        let server = keepalive.section("server_parameters")
+        let times = Duration.milliseconds(1) ... .seconds(365 * 86_400)
+        http2.maximumIdle = server.duration("max_connection_idle", in: times)
+        http2.maximumAge = server.duration("max_connection_age", in: times)
+        http2.maximumGrace = server.duration("max_connection_age_grace", in: times)
+        http2.pingInterval = server.duration("time", in: .seconds(1) ... .seconds(365 * 86_400)) ?? http2.pingInterval
+        http2.pingTimeout = server.duration("timeout", in: times) ?? http2.pingTimeout
+        keepalive.refuse(
+            "enforcement_policy", because: "clients that send too many frames are always disconnected")
+        section.refuse("tls", because: "put a TLS-terminating proxy in front, or listen on loopback only")
+        section.refuse("auth", because: "no server authenticator is available; listen on loopback only")
+        section.refuse("middlewares", because: "there are no middleware extensions")
+        section.refuse("read_buffer_size", because: "buffers grow with what comes")
+        section.refuse("write_buffer_size", because: "answers are small")
+    }
+
+    /// Most requests under way on one connection that can be configured.
+    private static let mostStreams = 10_000
+
     /// Fields on which the framing of answers depends, in lower case.
     private static let ownFields: Set<String> = ["connection", "content-length", "content-type", "transfer-encoding"]
 

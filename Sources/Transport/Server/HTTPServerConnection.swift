@@ -8,7 +8,7 @@ internal import Pipeline
 /// answer. Requests that a client pipelines wait until the one before is answered.
 ///
 /// Lives on its channel's event loop.
-final class HTTPServerConnection: ChannelDuplexHandler {
+final class HTTPServerConnection: ChannelDuplexHandler, ServedConnection, AnswerTarget {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundIn = Never
     typealias OutboundOut = ByteBuffer
@@ -58,12 +58,18 @@ final class HTTPServerConnection: ChannelDuplexHandler {
 
     // MARK: Channel events
 
+    func handlerAdded(context: ChannelHandlerContext) { if context.channel.isActive { begin(context) } }
+
     func channelActive(context: ChannelHandlerContext) {
+        begin(context)
+        context.fireChannelActive()
+    }
+
+    private func begin(_ context: ChannelHandlerContext) {
         self.context = context
         client = context.remoteAddress?.ipAddress
         expect(settings.readHeaderTimeout)
         registry.add(self)
-        context.fireChannelActive()
         // Accepted while the server began to end: nobody would close it before its time-out.
         if registry.isDraining { close() }
     }
@@ -154,7 +160,7 @@ final class HTTPServerConnection: ChannelDuplexHandler {
         omitsBody = head.method == .HEAD
         keepsAlive = settings.keepAlive && !registry.isDraining && Self.allowsAnotherRequest(head)
         if settings.readTimeout > .zero { expect(settings.readTimeout) } else { deadline = nil }
-        let (path, query) = Self.split(head.uri)
+        let (path, query) = HTTPHead.split(head.uri)
         let request = HTTPHead(
             method: head.method.rawValue, path: path, query: query,
             headers: HTTPHeaderFields(head.headers.map { (name: $0.name, value: $0.value) }), client: client)
@@ -207,7 +213,7 @@ final class HTTPServerConnection: ChannelDuplexHandler {
         deadline = nil
         state = .waiting
         let responder = HTTPResponder(
-            eventLoop: context.eventLoop, connection: NIOLoopBound(self, eventLoop: context.eventLoop),
+            eventLoop: context.eventLoop, target: NIOLoopBound(self, eventLoop: context.eventLoop),
             requestNumber: requestNumber)
         service.respond(to: head, body: bytes, responder: responder)
     }
@@ -308,11 +314,6 @@ final class HTTPServerConnection: ChannelDuplexHandler {
     }
 
     // MARK: Parsing
-
-    private static func split(_ uri: String) -> (path: String, query: String) {
-        guard let mark = uri.utf8.firstIndex(of: UInt8(ascii: "?")) else { return (uri, "") }
-        return (String(uri[..<mark]), String(uri[uri.index(after: mark)...]))
-    }
 
     /// HTTP/1.0 connections end, which every such client understands; and the parser reads nothing behind an offer to
     /// upgrade, which is never taken.

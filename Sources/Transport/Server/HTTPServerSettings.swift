@@ -1,3 +1,11 @@
+/// The versions of HTTP that a server takes.
+package enum HTTPVersions: Sendable {
+    /// HTTP/1.1 and HTTP/2, told apart by the first bytes.
+    case http1AndHTTP2
+    /// HTTP/2 only, for gRPC.
+    case http2
+}
+
 /// Bounds and time-outs of an HTTP server; names as in otelcol's confighttp where it has them.
 package struct HTTPServerSettings: Sendable {
     package var host: String
@@ -14,6 +22,10 @@ package struct HTTPServerSettings: Sendable {
     package var keepAlive = true
     /// Fields added to every answer. Key `response_headers`.
     package var responseHeaders: [(name: String, value: String)] = []
+
+    /// What clients may speak.
+    package var versions = HTTPVersions.http1AndHTTP2
+    package var http2 = HTTP2ServerSettings()
 
     package init(host: String, port: Int) {
         self.host = host

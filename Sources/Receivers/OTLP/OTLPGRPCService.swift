@@ -1,0 +1,170 @@
+internal import Compression
+package import OTLP
+package import Pipeline
+internal import Synchronization
+internal import Telemetry
+package import Transport
+
+/// OTLP over gRPC: the unary `Export` of the three collector services, and the standard health service.
+///
+/// Statuses follow the OTLP specification, section OTLP/gRPC; where that is silent, otelcol's receiver.
+package struct OTLPGRPCService: HTTPService {
+    private let settings: OTLPGRPCSettings
+    private let routes: [String: OTLPRoute]
+    private let intake: OTLPIntake
+    private let isReady: @Sendable () -> Bool
+
+    /// - Parameters:
+    ///   - routes: by signal.
+    ///   - isReady: what the health service says; called on event loops.
+    package init(
+        settings: OTLPGRPCSettings, routes: [Signal: OTLPRoute], budget: MemoryBudget,
+        isReady: @escaping @Sendable () -> Bool
+    ) {
+        self.settings = settings
+        self.routes = Dictionary(uniqueKeysWithValues: routes.map { (Self.path(of: $0.key), $0.value) })
+        self.isReady = isReady
+        intake = OTLPIntake(
+            maximumBytes: settings.maximumMessageSize, decodeLimits: settings.decodeLimits, budget: budget)
+    }
+
+    /// Full name of the method that takes a signal.
+    package static func path(of signal: Signal) -> String {
+        switch signal {
+        case .traces: "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+        case .metrics: "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
+        case .logs: "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
+        }
+    }
+
+    private static let healthCheck = "/grpc.health.v1.Health/Check"
+    /// Most bytes of a call of the health service.
+    private static let healthLimit = 4 << 10
+
+    // MARK: The head
+
+    package func framing(of head: HTTPHead) -> HTTPBodyFraming { .lengthPrefixed }
+
+    package func admit(_ head: HTTPHead, length: Int?) -> HTTPAdmission {
+        guard head.method == "POST" else {
+            return .answer(.text(405, "gRPC calls are POST requests\n", headers: [("allow", "POST")]))
+        }
+        guard GRPCFormat.isCall(head) else {
+            return .answer(.text(415, "this port speaks OTLP/gRPC: content-type must be application/grpc\n"))
+        }
+        if head.path == Self.healthCheck { return .body(limit: Self.healthLimit, lease: nil) }
+        guard let route = routes[head.path] else {
+            return .answer(GRPCFormat.failure(.unimplemented, "unknown method \(head.path)"))
+        }
+        guard GRPCFormat.encoding(head) != nil else {
+            route.metrics.requestsFailed.add()
+            return .answer(
+                GRPCFormat.failure(.unimplemented, "unsupported grpc-encoding; supported: gzip, zstd, identity"))
+        }
+        guard let lease = intake.lease(announced: length) else {
+            route.metrics.requestsRefused.add()
+            return .answer(failure(intake.memoryLimitReached))
+        }
+        return .body(limit: settings.maximumMessageSize + HTTPBodyFraming.prefixBytes, lease: lease)
+    }
+
+    package func bodyTooLarge(_ head: HTTPHead, limit: Int) -> HTTPAnswer {
+        routes[head.path]?.metrics.requestsFailed.add()
+        let bytes = limit - HTTPBodyFraming.prefixBytes
+        return GRPCFormat.failure(.resourceExhausted, "message larger than max_recv_msg_size_mib, \(bytes) bytes")
+    }
+
+    package func outOfMemory(_ head: HTTPHead) -> HTTPAnswer {
+        routes[head.path]?.metrics.requestsRefused.add()
+        return failure(intake.memoryLimitReached)
+    }
+
+    package func badRequest(status: Int, message: String) -> HTTPAnswer {
+        GRPCFormat.failure(status == 408 ? .deadlineExceeded : .internalError, message)
+    }
+
+    private func failure(_ error: OTLPRequestError) -> HTTPAnswer {
+        GRPCFormat.failure(error.code, error.message, retryAfter: error.retryAfter)
+    }
+
+    // MARK: The body
+
+    package func respond(to head: HTTPHead, body: WireBytes, responder: HTTPResponder) {
+        if head.path == Self.healthCheck {
+            responder.send(health(body))
+            return
+        }
+        guard let route = routes[head.path], let encoding = GRPCFormat.encoding(head) else {
+            responder.send(GRPCFormat.failure(.unimplemented, "unknown method \(head.path)"))
+            return
+        }
+        do throws(OTLPRequestError) {
+            let (message, isCompressed) = try GRPCFormat.message(in: body)
+            let wire = isCompressed ? try inflate(message, encoding) : message
+            let batch = try intake.batch(of: wire, route.signal)
+            let answer = FirstAnswer(responder)
+            if let timeout = GRPCFormat.timeout(head) { answer.expire(after: timeout) }
+            let metadata = settings.includeMetadata ? head.metadata : [:]
+            intake.deliver(batch, to: route, metadata: metadata) { [self] outcome in
+                switch outcome {
+                case .accepted(let rejected):
+                    let response = OTLPFormat.response(route.signal, rejected: rejected)
+                    answer.send(GRPCFormat.success(response.encoded(route.signal, as: .protobuf)))
+                case .failed(let error): answer.send(failure(error))
+                }
+            }
+        } catch {
+            intake.count(error, in: route.metrics)
+            responder.send(failure(error))
+        }
+    }
+
+    private func inflate(_ message: WireBytes, _ encoding: ContentEncoding) throws(OTLPRequestError) -> WireBytes {
+        guard encoding != .identity else {
+            throw OTLPRequestError(
+                status: 200, code: .internalError, message: "a compressed message without grpc-encoding")
+        }
+        return try intake.inflate(message, encoding)
+    }
+
+    private func failure(_ error: ConsumeError) -> HTTPAnswer {
+        guard error.isRetryable else { return GRPCFormat.failure(.internalError, error.message) }
+        return GRPCFormat.failure(.unavailable, error.message, retryAfter: error.retryAfter ?? .seconds(1))
+    }
+
+    // MARK: Health
+
+    /// `HealthCheckResponse`: SERVING is 1, NOT_SERVING 2. A service is named in field 1 of the request; ours are
+    /// known by the names that their methods begin with.
+    private func health(_ body: WireBytes) -> HTTPAnswer {
+        do throws(OTLPRequestError) {
+            let bytes = try GRPCFormat.message(in: body).message.buffer
+            let name = bytes.count > 2 && bytes[0] == 0x0A ? String(decoding: bytes[2...], as: UTF8.self) : ""
+            guard name.isEmpty || routes.keys.contains("/\(name)/Export") else {
+                return GRPCFormat.failure(.notFound, "unknown service \(name)")
+            }
+            return GRPCFormat.success([0x08, isReady() ? 1 : 2])
+        } catch {
+            return failure(error)
+        }
+    }
+}
+
+/// Sends whatever comes first: the answer, or that the caller's time is over.
+private final class FirstAnswer: Sendable {
+    private let responder: HTTPResponder
+    private let isSent = Atomic<Bool>(false)
+
+    init(_ responder: HTTPResponder) { self.responder = responder }
+
+    func send(_ answer: HTTPAnswer) {
+        if !isSent.exchange(true, ordering: .acquiringAndReleasing) { responder.send(answer) }
+    }
+
+    /// The batch stays with the pipeline: only the caller stops waiting.
+    func expire(after timeout: Duration) {
+        responder.schedule(after: timeout) { [self] in
+            send(GRPCFormat.failure(.deadlineExceeded, "the call's deadline passed before the data was taken"))
+        }
+    }
+}

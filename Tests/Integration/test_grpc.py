@@ -1,0 +1,238 @@
+"""OTLP over gRPC: the OpenTelemetry Python SDK and grpcio as clients."""
+import concurrent.futures
+import subprocess
+import time
+
+import grpc
+import pytest
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import LogsServiceStub
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import MetricsServiceStub
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest, ExportTraceServiceResponse)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from support.otlp import spans_of
+from support.ports import free_port
+from support.process import configuration, to_sink
+from support.waiting import wait_for
+
+EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+
+
+def grpc_configuration(sink, *, exporter=None, **grpc_keys):
+    """Traces over gRPC and HTTP to the sink."""
+    config = configuration({"otlp_http": to_sink(sink, **(exporter or {}))})
+    port = free_port()
+    config["receivers"]["otlp"]["protocols"]["grpc"] = {"endpoint": f"127.0.0.1:{port}", **grpc_keys}
+    return config, port
+
+
+@pytest.fixture
+def server(launch, sink):
+    config, port = grpc_configuration(sink)
+    process = launch(config)
+    return process, port
+
+
+@pytest.fixture
+def channel(server):
+    with grpc.insecure_channel(f"127.0.0.1:{server[1]}", options=[("grpc.max_send_message_length", -1)]) as channel:
+        yield channel
+
+
+def request_of(count=1, size=0, first_id=1):
+    request = ExportTraceServiceRequest()
+    spans = request.resource_spans.add().scope_spans.add().spans
+    for number in range(first_id, first_id + count):
+        span = spans.add(trace_id=number.to_bytes(16, "big"), span_id=number.to_bytes(8, "big"), name="span")
+        if size:
+            span.attributes.add(key="text").value.string_value = "x" * size
+    return request
+
+
+def raw(channel, path=EXPORT):
+    """The method without any encoding of messages."""
+    return channel.unary_unary(path, request_serializer=bytes, response_deserializer=bytes)
+
+
+def details(error):
+    """The google.rpc.Status of a failed call."""
+    fields = dict(error.trailing_metadata())
+    return Status.FromString(fields["grpc-status-details-bin"])
+
+
+@pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
+def test_sdk(server, sink, compression):
+    _, port = server
+    memory = InMemorySpanExporter()
+    provider = TracerProvider(resource=Resource({"service.name": "sdk"}))
+    provider.add_span_processor(SimpleSpanProcessor(memory))
+    provider.add_span_processor(BatchSpanProcessor(
+        OTLPSpanExporter(endpoint=f"127.0.0.1:{port}", insecure=True, compression=compression),
+        max_export_batch_size=100))
+    tracer = provider.get_tracer("scope")
+    for number in range(1000):
+        with tracer.start_as_current_span(f"span {number}", attributes={"number": number, "text": "Grüße" * 50}):
+            pass
+    assert provider.force_flush(30_000)
+    provider.shutdown()
+    sent = {(span.context.trace_id, span.context.span_id, span.name) for span in memory.get_finished_spans()}
+
+    sink.wait_for_spans(len(sent), 20)
+    arrived = [(int.from_bytes(span.trace_id, "big"), int.from_bytes(span.span_id, "big"), span.name)
+               for request in sink.requests for span in spans_of(request)]
+    assert len(arrived) == len(sent) == 1000 and set(arrived) == sent
+
+
+def test_counts_and_acknowledgement(server, channel, sink):
+    process, _ = server
+    response = TraceServiceStub(channel).Export(request_of(10), timeout=10)
+    assert response == ExportTraceServiceResponse() and not response.HasField("partial_success")
+    assert TraceServiceStub(channel).Export(ExportTraceServiceRequest(), timeout=10) == ExportTraceServiceResponse()
+    invalid = request_of(3)
+    invalid.resource_spans[0].scope_spans[0].spans[1].trace_id = b""
+    response = TraceServiceStub(channel).Export(invalid, timeout=10)
+    assert response.partial_success.rejected_spans == 1 and "trace id" in response.partial_success.error_message
+    assert len(sink.wait_for_spans(12)) == 12
+    assert process.metric("otelcol_receiver_accepted_spans_total", transport="grpc") == 12
+    assert process.metric("otelcol_receiver_refused_spans_total", transport="grpc") == 1
+
+
+def test_large_messages_and_limits(launch, sink):
+    config, port = grpc_configuration(sink, max_recv_msg_size_mib=2)
+    launch(config)
+    with grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.max_send_message_length", -1)]) as channel:
+        stub = TraceServiceStub(channel)
+        stub.Export(request_of(1, 1_900_000), timeout=20)
+        for request, compression in ((request_of(1, 2_200_000), None), (request_of(1, 60_000_000), grpc.Compression.Gzip)):
+            with pytest.raises(grpc.RpcError) as failure:
+                stub.Export(request, timeout=20, compression=compression)
+            assert failure.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+            # Without RetryInfo: the same message will never fit.
+            assert not details(failure.value).details
+        stub.Export(request_of(1), timeout=10)
+    assert len(sink.wait_for_spans(2)) == 2
+
+
+def test_bad_calls(server, channel, sink):
+    process, _ = server
+    cases = [
+        (EXPORT, b"\x0a\xff\xff", grpc.StatusCode.INVALID_ARGUMENT),
+        (EXPORT, b"\x0a\x05\x12\x03\x12\x01\xff", grpc.StatusCode.INVALID_ARGUMENT),
+        ("/opentelemetry.proto.collector.trace.v1.TraceService/Import", b"", grpc.StatusCode.UNIMPLEMENTED),
+        ("/none.Service/Export", b"", grpc.StatusCode.UNIMPLEMENTED),
+    ]
+    for path, message, expected in cases:
+        with pytest.raises(grpc.RpcError) as failure:
+            raw(channel, path)(message, timeout=10)
+        assert failure.value.code() == expected, (path, failure.value)
+        assert failure.value.details()
+    # Others are not harmed, on the same connection too.
+    TraceServiceStub(channel).Export(request_of(5), timeout=10)
+    assert len(sink.wait_for_spans(5)) == 5
+    assert process.is_alive()
+
+
+@pytest.mark.parametrize("encoding, body, status", [
+    ("snappy", b"\0\0\0\0\0", 12), ("identity", b"\1\0\0\0\0", 13), ("gzip", b"\1\0\0\0\3abc", 3),
+    ("identity", b"\0\0\0\0\5\0", 13), ("identity", b"\0\0\0\0", 13), ("identity", b"", 13),
+    ("identity", b"\0\0\0\0\0\0\0\0\0\0", 13), ("identity", b"\0\xff\xff\xff\xff", 8), ("identity", b"\0\0\0\0\0", 0)])
+def test_framing(server, encoding, body, status):
+    process, port = server
+    outcome = subprocess.run(
+        ["curl", "-s", "-i", "--http2-prior-knowledge", "-X", "POST", "-H", "content-type: application/grpc",
+         "-H", "te: trailers", "-H", f"grpc-encoding: {encoding}", "--data-binary", "@-",
+         f"http://127.0.0.1:{port}{EXPORT}"], input=body, capture_output=True, timeout=20, check=True)
+    assert f"grpc-status: {status}\r\n".encode() in outcome.stdout, outcome.stdout
+    assert process.is_alive()
+
+
+def test_signals_without_a_pipeline_are_unimplemented(channel):
+    for stub in (MetricsServiceStub(channel), LogsServiceStub(channel)):
+        with pytest.raises(grpc.RpcError) as failure:
+            stub.Export(ExportMetricsServiceRequest(), timeout=10)
+        assert failure.value.code() == grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_overload_is_unavailable_with_retry_info(launch, sink):
+    config, port = grpc_configuration(sink, exporter={
+        "queue": {"queue_size": 1, "sizer": "requests", "num_consumers": 1}})
+    sink.behaviour = sink.hold
+    launch(config)
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stub = TraceServiceStub(channel)
+        error = None
+        for number in range(20):
+            try:
+                stub.Export(request_of(1, first_id=number + 1), timeout=10)
+            except grpc.RpcError as failure:
+                error = failure
+        assert error is not None and error.code() == grpc.StatusCode.UNAVAILABLE
+        info = RetryInfo()
+        assert details(error).details[0].Unpack(info) and info.retry_delay.ToNanoseconds() > 0
+
+
+def test_deadline(launch, sink):
+    config, port = grpc_configuration(sink, exporter={"queue": {"wait_for_result": True}})
+    sink.behaviour = sink.hold
+    launch(config)
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        begun = time.monotonic()
+        with pytest.raises(grpc.RpcError) as failure:
+            TraceServiceStub(channel).Export(request_of(1), timeout=0.5)
+        assert failure.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED and time.monotonic() - begun < 5
+
+
+def test_health_service(server, channel):
+    check = raw(channel, "/grpc.health.v1.Health/Check")
+    assert check(b"", timeout=10) == b"\x08\x01"
+    name = b"opentelemetry.proto.collector.trace.v1.TraceService"
+    assert check(b"\x0a" + bytes([len(name)]) + name, timeout=10) == b"\x08\x01"
+    with pytest.raises(grpc.RpcError) as failure:
+        check(b"\x0a\x05other", timeout=10)
+    assert failure.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+def test_graceful_stop_answers_calls_under_way(launch, sink):
+    config, port = grpc_configuration(sink)
+    process = launch(config)
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stub = TraceServiceStub(channel)
+        acknowledged = 0
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            calls = [pool.submit(stub.Export, request_of(50, first_id=1 + 50 * number), timeout=20)
+                     for number in range(400)]
+            wait_for(lambda: any(call.done() for call in calls), "a first answer", 10)
+            process.signal()
+            for call in calls:
+                try:
+                    call.result()
+                    acknowledged += 50
+                except grpc.RpcError as failure:
+                    assert failure.code() == grpc.StatusCode.UNAVAILABLE
+    assert process.wait() == 0
+    assert acknowledged > 0 and len(set(sink.ids)) >= acknowledged
+
+
+def test_http2_for_otlp_http(server, sink):
+    process, port = server
+    body = request_of(3).SerializeToString()
+    for extra, version in ((["--http2-prior-knowledge"], "2"), (["--http1.1"], "1.1")):
+        outcome = subprocess.run(
+            ["curl", "-s", "-X", "POST", *extra, "-H", "content-type: application/x-protobuf", "--data-binary", "@-",
+             "-o", "/dev/null", "-w", "%{http_code} %{http_version}", process.url],
+            input=body, capture_output=True, timeout=20, check=True)
+        assert outcome.stdout.decode() == f"200 {version}"
+    outcome = subprocess.run(
+        ["curl", "-s", "--http1.1", "-X", "POST", "-d", "", f"http://127.0.0.1:{port}{EXPORT}"], timeout=20,
+        capture_output=True, check=False)
+    assert outcome.returncode != 0, "HTTP/1.1 on the gRPC port"
+    assert len(sink.wait_for_spans(6)) == 6
