@@ -21,6 +21,9 @@ package protocol ExporterFactory: Sendable {
     /// as they are.
     func deltas(for settings: Settings) -> DeltaLimits?
 
+    /// Finds what the exporter will leave out of a batch, before its queue. Nil when it takes everything.
+    func check(for settings: Settings) -> CheckStage.Check?
+
     /// Makes the one instance that serves all pipelines and signals.
     func make(_ settings: Settings, id: ComponentID, environment: ComponentEnvironment) throws -> any Exporter
 }
@@ -29,6 +32,8 @@ extension ExporterFactory {
     package var blocks: Bool { false }
 
     package func deltas(for settings: Settings) -> DeltaLimits? { nil }
+
+    package func check(for settings: Settings) -> CheckStage.Check? { nil }
 }
 
 /// An exporter's configuration, read.
@@ -36,6 +41,7 @@ package struct PreparedExporter: Sendable {
     package let delivery: DeliverySettings?
     package let blocks: Bool
     package let deltas: DeltaLimits?
+    package let check: CheckStage.Check?
     package let make: @Sendable (ComponentID, ComponentEnvironment) throws -> any Exporter
 }
 
@@ -53,7 +59,8 @@ package struct AnyExporterFactory: Sendable {
             }
             guard let settings = decoded else { return nil }
             return PreparedExporter(
-                delivery: factory.delivery(for: settings), blocks: factory.blocks, deltas: factory.deltas(for: settings)
+                delivery: factory.delivery(for: settings), blocks: factory.blocks,
+                deltas: factory.deltas(for: settings), check: factory.check(for: settings)
             ) { id, environment in try factory.make(settings, id: id, environment: environment) }
         }
     }

@@ -25,6 +25,15 @@ package struct PrometheusRemoteWriteExporterFactory: ExporterFactory {
 
     package func deltas(for settings: PrometheusRemoteWriteSettings) -> DeltaLimits? { settings.deltas }
 
+    package func check(for settings: PrometheusRemoteWriteSettings) -> CheckStage.Check? {
+        let takesDeltas = settings.deltas != nil
+        return { batch in
+            MetricChecks.rejections(in: batch, takesDeltas: takesDeltas).map {
+                RejectedItems(count: $0.points, reason: $0.reason)
+            }
+        }
+    }
+
     package func make(
         _ settings: PrometheusRemoteWriteSettings, id: ComponentID, environment: ComponentEnvironment
     ) throws -> any Exporter {

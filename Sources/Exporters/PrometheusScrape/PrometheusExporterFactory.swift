@@ -25,6 +25,15 @@ package struct PrometheusExporterFactory: ExporterFactory {
 
     package func deltas(for settings: PrometheusExporterSettings) -> DeltaLimits? { settings.deltas }
 
+    package func check(for settings: PrometheusExporterSettings) -> CheckStage.Check? {
+        let takesDeltas = settings.deltas != nil
+        return { batch in
+            MetricChecks.rejections(in: batch, takesDeltas: takesDeltas).map {
+                RejectedItems(count: $0.points, reason: $0.reason)
+            }
+        }
+    }
+
     package func make(
         _ settings: PrometheusExporterSettings, id: ComponentID, environment: ComponentEnvironment
     ) throws -> any Exporter {

@@ -61,19 +61,22 @@ struct OTLPFormat: Sendable {
     }
 
     /// 200, with a partial success when items were refused.
-    func success(_ signal: Signal, rejected: Int) -> HTTPAnswer {
+    ///
+    /// - Parameter reason: why, when it is not the items' ids.
+    func success(_ signal: Signal, rejected: Int, _ reason: String? = nil) -> HTTPAnswer {
         guard rejected > 0 else {
             return HTTPAnswer(status: 200, headers: [contentType], body: encoding == .json ? Self.emptyObject : [])
         }
-        let body = Self.response(signal, rejected: rejected).encoded(signal, as: encoding)
+        let body = Self.response(signal, rejected: rejected, reason).encoded(signal, as: encoding)
         return HTTPAnswer(status: 200, headers: [contentType], body: body)
     }
 
     /// What an accepted request is told: nothing, or what was left out and why.
-    static func response(_ signal: Signal, rejected: Int) -> ExportResponse {
+    static func response(_ signal: Signal, rejected: Int, _ why: String? = nil) -> ExportResponse {
         guard rejected > 0 else { return .accepted }
         return ExportResponse(
-            rejectedItems: Int64(rejected), errorMessage: "\(rejected) \(signal.itemWords) refused: \(reason(signal))")
+            rejectedItems: Int64(rejected),
+            errorMessage: "\(rejected) \(signal.itemWords) refused: \(why ?? reason(signal))")
     }
 
     private static let emptyObject = Array("{}".utf8)

@@ -107,8 +107,8 @@ package struct OTLPGRPCService: HTTPService {
             let metadata = settings.includeMetadata ? head.metadata : [:]
             intake.deliver(batch, to: route, metadata: metadata) { [self] outcome in
                 switch outcome {
-                case .accepted(let rejected):
-                    let response = OTLPFormat.response(route.signal, rejected: rejected)
+                case .accepted(let rejected, let reason):
+                    let response = OTLPFormat.response(route.signal, rejected: rejected, reason)
                     answer.send(GRPCFormat.success(response.encoded(route.signal, as: .protobuf)))
                 case .failed(let error): answer.send(failure(error))
                 }

@@ -105,8 +105,8 @@ package struct OTLPHTTPService: HTTPService {
             let metadata = settings.includeMetadata ? head.metadata : [:]
             intake.deliver(batch, to: route, metadata: metadata) { [self] outcome in
                 switch outcome {
-                case .accepted(let rejected):
-                    responder.send(decorate(format.success(route.signal, rejected: rejected), head))
+                case .accepted(let rejected, let reason):
+                    responder.send(decorate(format.success(route.signal, rejected: rejected, reason), head))
                 case .failed(let error): responder.send(decorate(format.failure(error), head))
                 }
             }

@@ -21,8 +21,8 @@ package struct OTLPRoute: Sendable {
 struct OTLPIntake: Sendable {
     /// How a request ended.
     enum Outcome {
-        /// Taken, but for `rejected` items that are invalid.
-        case accepted(rejected: Int)
+        /// Taken, but for `rejected` items: `reason` says why, when it is not their ids.
+        case accepted(rejected: Int, reason: String?)
         /// The pipeline did not take it.
         case failed(ConsumeError)
     }
@@ -92,10 +92,10 @@ struct OTLPIntake: Sendable {
         metrics.refusedItems.add(rejected)
         guard !batch.isEmpty else {
             metrics.requestsSucceeded.add()
-            completion(.accepted(rejected: rejected))
+            completion(.accepted(rejected: rejected, reason: nil))
             return
         }
-        let receipt = Receipt { error in
+        let receipt = Receipt(withRejections: { error, left in
             if let error {
                 error.isRetryable ? metrics.refusedItems.add(count) : metrics.failedItems.add(count)
                 error.isRetryable ? metrics.requestsRefused.add() : metrics.requestsFailed.add()
@@ -103,9 +103,9 @@ struct OTLPIntake: Sendable {
             } else {
                 metrics.acceptedItems.add(count)
                 metrics.requestsSucceeded.add()
-                completion(.accepted(rejected: rejected))
+                completion(.accepted(rejected: rejected + (left?.count ?? 0), reason: left?.reason))
             }
-        }
+        })
         route.consumer.consume(batch, context: RequestContext(metadata: metadata), receipt: receipt)
     }
 

@@ -107,6 +107,7 @@ struct GraphBuilder {
             graph.processors.insert(stage, at: 0)
             endpoint = stage
         }
+        if let check = prepared.check { endpoint = CheckStage(check, next: endpoint) }
         endpoints[key] = endpoint
         return endpoint
     }
