@@ -77,7 +77,7 @@ def test_costs_are_those_of_the_price_table(launch, tmp_path):
     assert plain == {"http.request.method": "GET"}
 
 
-@pytest.mark.parametrize("key", ["sources", "remove_originals", "overwrite", "custom_mappings"])
+@pytest.mark.parametrize("key", ["sources", "overwrite", "custom_mappings"])
 def test_keys_of_another_processor_are_refused(launch, key):
     martlet = launch(configuration({"nop": None}, processors={"genai": {key: None}}), ready=False)
     martlet.launch()

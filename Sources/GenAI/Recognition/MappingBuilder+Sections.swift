@@ -138,4 +138,23 @@ extension MappingBuilder {
             result.errors.append((line.words[0], Int(category.rawValue)))
         }
     }
+
+    /// `KEY`, `not KEY` or `event=NAME`; a KEY has one `*` at most, anywhere.
+    mutating func readContent(_ line: MappingLine) throws(MappingError) {
+        if line.text(0) == "not" {
+            try require(line, 2)
+            result.content.exceptions.append(line.words[1])
+            return
+        }
+        try require(line, 1)
+        if let event = Self.value(of: "event=", in: line.words[0]) {
+            guard let name = ContentNames.Pattern(event) else {
+                throw line.fault("an event's name has one `*` at most")
+            }
+            result.content.events.append(name)
+            return
+        }
+        guard let pattern = ContentNames.Pattern(line.words[0]) else { throw line.fault("a key has one `*` at most") }
+        result.content.add(pattern)
+    }
 }
