@@ -9,6 +9,8 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("MemberImportVisibility"),
+    // Regular expressions and what comes with them are a megabyte, and not used.
+    .unsafeFlags(["-Xfrontend", "-disable-implicit-string-processing-module-import"]),
     .treatAllWarnings(as: .error),
     // Exclusive access is proven by the debug tests; the run-time check costs 4 % of a small request.
     .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
@@ -20,13 +22,13 @@ let small: [SwiftSetting] = strict + [.unsafeFlags(["-Osize"], .when(configurati
 let package = Package(
     name: "martlet",
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
     ],
     targets: [
         // C libraries and generated C
         .target(name: "COTLP", path: "Sources/C/COTLP", linkerSettings: [.linkedLibrary("protobuf-c")]),
+        .systemLibrary(name: "CGetopt", path: "Sources/C/CGetopt"),
         .systemLibrary(name: "CYAML", path: "Sources/C/CYAML"),
         .systemLibrary(name: "CZlib", path: "Sources/C/CZlib"),
         .systemLibrary(name: "CDeflate", path: "Sources/C/CDeflate"),
@@ -79,7 +81,7 @@ let package = Package(
                 "OTLP", "Compression", "Config", "Telemetry", "Pipeline", "Transport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
-            ], swiftSettings: small),
+            ], exclude: ["OTLP/README.md"], swiftSettings: small),
         .target(
             name: "Processors",
             dependencies: [
@@ -92,12 +94,14 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ], exclude: ["Debug/README.md", "File/README.md", "Nop/README.md", "OTLPHTTP/README.md"],
             swiftSettings: small),
-        .target(name: "Connectors", dependencies: ["OTLP", "Config", "Pipeline"], swiftSettings: small),
+        .target(
+            name: "Connectors", dependencies: ["OTLP", "Config", "Pipeline"], exclude: ["Forward/README.md"],
+            swiftSettings: small),
         .target(
             name: "Extensions",
             dependencies: [
                 "OTLP", "Config", "Pipeline", "Transport", .product(name: "Logging", package: "swift-log"),
-            ], swiftSettings: small),
+            ], exclude: ["HealthCheck/README.md", "MemoryLimiter/README.md"], swiftSettings: small),
 
         // Made-up traces, for trying out and for load
         .target(
@@ -116,8 +120,8 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "Service", "Generator", "Compression", "Delivery", "Transport", "Pipeline", "GenAI", "OTLP", "Config",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "CGetopt", "Service", "Generator", "Compression", "Delivery", "Transport", "Pipeline", "GenAI", "OTLP",
+                "Config",
                 .product(name: "Logging", package: "swift-log"),
             ], exclude: ["exports.map"], swiftSettings: small,
             linkerSettings: [

@@ -83,7 +83,7 @@ package final class Collector: Sendable {
         }
         let resource =
             [(name: "service_name", value: name), (name: "service_version", value: version)]
-            + telemetry.resource.map { (name: $0.name.replacing(".", with: "_"), value: $0.value) }
+            + telemetry.resource.map { (name: String($0.name.map { $0 == "." ? "_" : $0 }), value: $0.value) }
         registry.gauge("target_info", help: "Target metadata.", labels: resource) { 1 }
     }
 

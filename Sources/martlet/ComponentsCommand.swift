@@ -1,15 +1,14 @@
-import ArgumentParser
 import Delivery
 import OTLP
 import Pipeline
 import Service
 
 /// `martlet components`: what a configuration may name.
-struct ComponentsCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "components", abstract: "Lists the components with their signals and stability.")
+enum ComponentsCommand {
+    static let command = Command(
+        name: "components", abstract: "Lists the components with their signals and stability.", run: { _ in run() })
 
-    func run() {
+    private static func run() {
         list("receivers", Components.receivers.map(\.descriptor))
         list("processors", Components.processors.map(\.descriptor))
         list("exporters", Components.exporters.map(\.descriptor))
@@ -17,7 +16,7 @@ struct ComponentsCommand: ParsableCommand {
         list("extensions", Components.extensions.map(\.descriptor))
     }
 
-    private func list(_ kind: String, _ descriptors: [ComponentDescriptor]) {
+    private static func list(_ kind: String, _ descriptors: [ComponentDescriptor]) {
         print("\(kind):")
         for descriptor in descriptors.sorted(by: { $0.type < $1.type }) {
             print("  - name: \(descriptor.type)")

@@ -1,25 +1,28 @@
-import ArgumentParser
 import Config
 import Glibc
 import Service
 
 /// The options that say where the configuration comes from; otelcol's spelling.
-struct ConfigOptions: ParsableArguments {
-    @Option(
-        name: .long,
-        help: ArgumentHelp(
-            "A configuration: a path, file:PATH, env:NAME or yaml:TEXT. Several are merged in order.",
-            valueName: "source"))
-    var config: [String] = []
+struct ConfigOptions {
+    static let options = [
+        CommandOption(
+            name: "config", value: "source",
+            help: "A configuration: a path, file:PATH, env:NAME or yaml:TEXT. Several are merged in order."),
+        CommandOption(
+            name: "set", value: "key=value", help: "Sets one key, such as exporters.debug.verbosity=detailed."),
+    ]
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("Sets one key, such as exporters.debug.verbosity=detailed.", valueName: "key=value"))
-    var set: [String] = []
+    private let config: [String]
+    private let set: [String]
+
+    init(_ parsed: ParsedArguments) {
+        config = parsed.texts("config")
+        set = parsed.texts("set")
+    }
 
     /// Reads the configuration, or the built-in one when none is named, and prints everything that is wrong with it.
     ///
-    /// - Throws: `Exit.invalidConfiguration` when it cannot run.
+    /// - Throws: `ExitCode.invalidConfiguration` when it cannot run.
     func plan() throws -> GraphPlan {
         let sources = config.isEmpty ? ["yaml:" + DefaultConfig.yaml] : config
         var diagnostics = ConfigDiagnostics()
@@ -33,7 +36,7 @@ struct ConfigOptions: ParsableArguments {
             diagnostics.add(error)
             report(diagnostics)
         }
-        throw Exit.invalidConfiguration
+        throw ExitCode.invalidConfiguration
     }
 
     private func report(_ diagnostics: ConfigDiagnostics) {

@@ -1,21 +1,23 @@
-import ArgumentParser
 import Config
 import Dispatch
 import Synchronization
 import Transport
 
 /// `martlet health`: asks a running collector whether it takes data; for container health checks.
-struct HealthCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "health", abstract: "Asks a collector's health_check. Exit code 0 when it is ready.")
+enum HealthCommand {
+    static let command = Command(
+        name: "health", abstract: "Asks a collector's health_check. Exit code 0 when it is ready.",
+        options: [
+            CommandOption(
+                name: "endpoint", value: "host:port",
+                help: "Address of the health_check extension. Default: \(defaultEndpoint)"),
+            CommandOption(name: "path", value: "path", help: "Path that it serves. Default: /"),
+        ],
+        run: { try ask($0.text("endpoint") ?? defaultEndpoint, $0.text("path") ?? "/") })
 
-    @Option(name: .long, help: "Address of the health_check extension.")
-    var endpoint = "127.0.0.1:13133"
+    private static let defaultEndpoint = "127.0.0.1:13133"
 
-    @Option(name: .long, help: "Path that it serves.")
-    var path = "/"
-
-    func run() throws {
+    private static func ask(_ endpoint: String, _ path: String) throws {
         let client = try HTTPClient()
         defer { client.shutdown() }
         let done = DispatchSemaphore(value: 0)
@@ -35,7 +37,7 @@ struct HealthCommand: ParsableCommand {
         let problem = answer.withLock { $0 }
         guard problem.isEmpty else {
             writeError("error: \(problem)")
-            throw Exit.failure
+            throw ExitCode.failure
         }
     }
 }

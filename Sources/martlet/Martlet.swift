@@ -1,34 +1,31 @@
-import ArgumentParser
+import Glibc
 import Service
 
-/// The command line: every verb is a type in this folder.
+/// The command line: every verb is in this folder.
 @main
-struct Martlet: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: Collector.name,
-        abstract: "An OpenTelemetry collector for AI workloads.",
-        version: Collector.version,
+struct Martlet {
+    static let root = Command(
+        name: Collector.name, abstract: "An OpenTelemetry collector for AI workloads.",
         subcommands: [
-            RunCommand.self, ValidateCommand.self, ComponentsCommand.self, HealthCommand.self, GenerateCommand.self,
-            PricesCommand.self, VersionCommand.self,
+            RunCommand.command, ValidateCommand.command, ComponentsCommand.command, HealthCommand.command,
+            GenerateCommand.command, PricesCommand.command, VersionCommand.command,
         ])
 
     static func main() {
         do {
-            var command = try parseAsRoot()
-            try command.run()
+            switch try CommandParser(root: root).parse(Array(CommandLine.arguments.dropFirst())) {
+            case .version: print(Collector.version)
+            case .help(let command, let path): print(CommandHelp(command: command, path: path).text)
+            case .run(let command, let parsed): try command.run(parsed)
+            }
+        } catch let error as ExitCode {
+            exit(error.rawValue)
+        } catch let error as UsageError {
+            writeError("error: \(error.message)")
+            exit(ExitCode.invalidConfiguration.rawValue)
         } catch {
-            guard exitCode(for: error) == .validationFailure else { exit(withError: error) }
-            writeError(fullMessage(for: error))
-            exit(withError: Exit.invalidConfiguration)
+            writeError("error: \(error)")
+            exit(ExitCode.failure.rawValue)
         }
     }
-}
-
-/// Exit codes, beside 0 for success.
-enum Exit {
-    /// A failure at run time.
-    static let failure = ExitCode(1)
-    /// A configuration, or a command line, that cannot run.
-    static let invalidConfiguration = ExitCode(2)
 }

@@ -1,4 +1,3 @@
-import ArgumentParser
 import Config
 import Dispatch
 import Glibc
@@ -6,15 +5,25 @@ import Logging
 import Service
 
 /// `martlet run`: the collector, until a signal ends it.
-struct RunCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "run",
-        abstract: "Runs the collector. Without --config: OTLP/HTTP on 127.0.0.1:4318, to a file and the terminal.")
+struct RunCommand {
+    static let command = Command(
+        name: "run",
+        abstract: "Runs the collector. Without --config: OTLP/HTTP on 127.0.0.1:4318, to a file and the terminal.",
+        options: ConfigOptions.options + [
+            CommandOption(
+                name: "shutdown-timeout", value: "duration",
+                help: "Longest time for a graceful stop. Default: \(defaultShutdownTimeout)")
+        ],
+        run: {
+            try RunCommand(
+                source: ConfigOptions($0), shutdownTimeout: $0.text("shutdown-timeout") ?? defaultShutdownTimeout
+            ).run()
+        })
 
-    @OptionGroup var source: ConfigOptions
+    private static let defaultShutdownTimeout = "30s"
 
-    @Option(name: .long, help: "Longest time for a graceful stop, such as 30s.")
-    var shutdownTimeout = "30s"
+    let source: ConfigOptions
+    let shutdownTimeout: String
 
     func run() throws {
         let started = ContinuousClock.now
@@ -22,21 +31,21 @@ struct RunCommand: ParsableCommand {
         raiseFileLimit()
         let plan = try source.plan()
         guard let timeout = try? DurationText.parse(shutdownTimeout) else {
-            throw ValidationError("--shutdown-timeout must be a duration such as 30s, not \"\(shutdownTimeout)\"")
+            throw UsageError("--shutdown-timeout must be a duration such as 30s, not \"\(shutdownTimeout)\"")
         }
         let collector: Collector
         do {
             collector = try Collector(plan, started: started)
         } catch {
             writeError("error: \(error)")
-            throw Exit.failure
+            throw ExitCode.failure
         }
         do {
             try collector.start()
         } catch {
             collector.logger.critical("cannot start", metadata: ["error": "\(error)"])
             stop(collector, .zero)
-            throw Exit.failure
+            throw ExitCode.failure
         }
         waitForEnd(signals, collector.logger)
         signals.exitAtNextSignal()

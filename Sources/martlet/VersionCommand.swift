@@ -1,9 +1,8 @@
-import ArgumentParser
 import Service
 
 /// `martlet version`.
-struct VersionCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "version", abstract: "Prints the version.")
-
-    func run() { print("\(Collector.name) version \(Collector.version)") }
+enum VersionCommand {
+    static let command = Command(
+        name: "version", abstract: "Prints the version.",
+        run: { _ in print("\(Collector.name) version \(Collector.version)") })
 }

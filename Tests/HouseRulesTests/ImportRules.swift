@@ -49,7 +49,7 @@ enum ImportRules {
         "Extensions": layersBelowComponents,
         "Service": layersBelowComponents.union(componentTargets),
         "martlet": layersBelowComponents.union(componentTargets).union([
-            "Service", "Generator", "ArgumentParser", "Dispatch",
+            "Service", "Generator", "CGetopt", "Dispatch",
         ]),
     ]
 

@@ -192,9 +192,24 @@ def test_other_paths_and_two_receivers(launch, sink):
 
 
 def test_a_wrong_command_line(binary):
-    for arguments in (["nonsense"], ["run", "--nonsense"], ["run", "--shutdown-timeout"]):
+    for arguments, said in (
+            (["nonsense"], 'unknown command "nonsense"'),
+            (["rnu"], "did you mean run?"),
+            (["run", "--nonsense"], 'unknown option "--nonsense"'),
+            (["run", "--confg=x.yaml"], "did you mean --config?"),
+            (["run", "-x"], 'unknown option "-x"'),
+            (["run", "--shutdown-timeout"], "--shutdown-timeout needs a value"),
+            (["run", "--shutdown-timeout", "soon"], "--shutdown-timeout must be a duration"),
+            (["run", "other"], 'unexpected "other"'),
+            (["prices", "cost", "--model", "m", "--json=1"], "--json takes no value"),
+            (["prices", "cost", "--model", "m", "--input", "many"], "--input must be a whole number"),
+            (["prices", "show"], "<model> is missing"),
+            (["generate", "--profile", "odd"], "--profile must be one of"),
+            (["generate", "--rate", "inf"], "--rate must be a number")):
         outcome = subprocess.run([binary, *arguments], capture_output=True, text=True, timeout=10)
-        assert outcome.returncode == 2 and "sage:" in outcome.stderr
+        assert outcome.returncode == 2 and outcome.stderr.startswith("error: "), arguments
+        assert said in outcome.stderr and outcome.stderr.count("\n") == 1, (arguments, outcome.stderr)
+        assert outcome.stdout == ""
 
 
 def test_other_verbs(binary):
@@ -204,4 +219,7 @@ def test_other_verbs(binary):
     components = yaml.safe_load(run("components"))
     assert {"otlp"} <= {entry["name"] for entry in components["receivers"]}
     assert {"batch", "memory_limiter"} <= {entry["name"] for entry in components["processors"]}
-    assert "Usage" in run("--help") or "USAGE" in run("--help")
+    assert "Usage: martlet <command>" in run("--help") and run("--help") == run("help") == run()
+    assert run("--version") == run("version").split()[-1] + "\n"
+    for verb in re.findall(r"^  (\w+) ", run("--help"), re.MULTILINE):
+        assert f"Usage: martlet {verb}" in run(verb, "--help") == run(verb, "-h") == run("help", verb)

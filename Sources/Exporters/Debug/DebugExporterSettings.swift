@@ -47,10 +47,16 @@ extension DebugExporterSettings {
         self.outputs = outputs
         if usesInternalLogger { section.error("output_paths", "needs \"use_internal_logger: false\"") }
         if outputs.isEmpty { section.error("output_paths", "must name an output") }
-        for output in outputs where output.isEmpty || output.contains("://") || output.utf8.contains(0) {
+        for output in outputs where output.isEmpty || isURL(output) || output.utf8.contains(0) {
             section.error("output_paths", "must hold \"stdout\", \"stderr\" or paths of files")
         }
     }
 
     private static let largestSampling = 1_000_000_000
+
+    /// Whether the output has `://` in it: otelcol takes URLs of sinks there.
+    private func isURL(_ output: String) -> Bool {
+        let bytes = Array(output.utf8)
+        return bytes.indices.dropLast(2).contains { bytes[$0...].starts(with: "://".utf8) }
+    }
 }

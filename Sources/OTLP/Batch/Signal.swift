@@ -12,4 +12,13 @@ package enum Signal: String, Sendable, CaseIterable, Hashable {
         case .logs: "log_records"
         }
     }
+
+    /// The same in words, for messages: `spans`, `metric points`, `log records`.
+    package var itemWords: String {
+        switch self {
+        case .traces: "spans"
+        case .metrics: "metric points"
+        case .logs: "log records"
+        }
+    }
 }

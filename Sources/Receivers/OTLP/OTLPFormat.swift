@@ -61,7 +61,7 @@ struct OTLPFormat: Sendable {
         guard rejected > 0 else {
             return HTTPAnswer(status: 200, headers: [contentType], body: encoding == .json ? Self.emptyObject : [])
         }
-        let noun = signal.itemNoun.replacing("_", with: " ")
+        let noun = signal.itemWords
         let response = ExportResponse(
             rejectedItems: Int64(rejected), errorMessage: "\(rejected) \(noun) refused: \(Self.reason(signal))")
         return HTTPAnswer(status: 200, headers: [contentType], body: response.encoded(signal, as: encoding))

@@ -19,7 +19,7 @@ package struct ReceiverMetrics: Sendable {
     package init(_ registry: MetricRegistry, receiver: String, transport: String, signal: Signal) {
         let labels = [(name: "receiver", value: receiver), (name: "transport", value: transport)]
         let noun = signal.itemNoun
-        let what = noun.replacing("_", with: " ")
+        let what = signal.itemWords
         acceptedItems = registry.counter(
             "otelcol_receiver_accepted_\(noun)", help: "Number of \(what) successfully pushed into the pipeline.",
             labels: labels)
