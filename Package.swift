@@ -48,6 +48,8 @@ let package = Package(
             name: "GenAI", dependencies: ["CPrices", "OTLP", "Config"], exclude: ["Mappings/README.md"],
             resources: [.embedInCode("Mappings/genai.mapping")], swiftSettings: strict),
 
+        .target(name: "Aggregation", dependencies: ["OTLP"], swiftSettings: strict),
+
         // Contracts between components, and the graph of them
         .target(
             name: "Pipeline",
@@ -95,8 +97,14 @@ let package = Package(
             ], exclude: ["Debug/README.md", "File/README.md", "Nop/README.md", "OTLPHTTP/README.md"],
             swiftSettings: small),
         .target(
-            name: "Connectors", dependencies: ["OTLP", "Config", "Pipeline"], exclude: ["Forward/README.md"],
-            swiftSettings: small),
+            name: "Connectors",
+            dependencies: [
+                "OTLP", "Config", "Pipeline", "Aggregation", "GenAI", "Telemetry",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            exclude: ["Forward/README.md", "SpanMetrics/README.md", "ServiceGraph/README.md"],
+            swiftSettings: strict),
         .target(
             name: "Extensions",
             dependencies: [
@@ -217,6 +225,14 @@ let package = Package(
                 "Processors", "GenAI", "Pipeline", "OTLP", "Config", "Telemetry", "TestSupport",
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: strict),
+        .testTarget(
+            name: "ConnectorsTests",
+            dependencies: [
+                "Connectors", "Aggregation", "Config", "OTLP", "Pipeline", "Telemetry", "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "AggregationTests", dependencies: ["Aggregation", "OTLP", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "HouseRulesTests", swiftSettings: strict),
     ]
 )

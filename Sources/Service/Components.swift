@@ -26,7 +26,9 @@ package enum Components {
     ]
 
     package static let connectors: [AnyConnectorFactory] = [
-        AnyConnectorFactory(ForwardConnectorFactory())
+        AnyConnectorFactory(ForwardConnectorFactory()),
+        AnyConnectorFactory(ServiceGraphConnectorFactory()),
+        AnyConnectorFactory(SpanMetricsConnectorFactory()),
     ]
 
     package static let extensions: [AnyExtensionFactory] = [

@@ -76,6 +76,8 @@ enum ContractTable {
         "exporter/nop": Entry(minimal: "{}", worksAfterShutdown: true),
         "exporter/otlp_http": Entry(minimal: "{endpoint: 'http://127.0.0.1:1'}", hasPeer: true),
         "connector/forward": Entry(minimal: "{}"),
+        "connector/service_graph": Entry(minimal: "{}"),
+        "connector/span_metrics": Entry(minimal: "{}"),
         "extension/health_check": Entry(minimal: "{endpoint: '127.0.0.1:0'}"),
         "extension/memory_limiter": Entry(minimal: "{limit_percentage: 50}"),
     ]

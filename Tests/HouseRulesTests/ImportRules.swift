@@ -12,7 +12,7 @@ enum ImportRules {
 
     private static let base: Set<String> = ["OTLP", "Config", "Telemetry", "Compression"]
     private static let middle: Set<String> = [
-        "Pipeline", "Transport", "Delivery", "GenAI", "Ledger", "Query", "Alerting",
+        "Pipeline", "Transport", "Delivery", "GenAI", "Aggregation", "Ledger", "Query", "Alerting",
     ]
     private static let componentTargets: Set<String> = [
         "Receivers", "Processors", "Exporters", "Connectors", "Extensions",
@@ -39,6 +39,7 @@ enum ImportRules {
         "Delivery": base.union(logging).union(["Pipeline", "NIOCore", "NIOPosix"]),
         "Generator": ["OTLP", "Compression", "Transport"],
         "GenAI": ["OTLP", "Config", "CPrices"],
+        "Aggregation": ["OTLP"],
         "Ledger": ["GenAI", "OTLP", "Config", "Telemetry", "CSQLite"],
         "Query": ["Ledger", "GenAI", "OTLP"],
         "Alerting": ["Query", "Ledger", "GenAI", "OTLP"],
