@@ -2,7 +2,7 @@
 import PackageDescription
 
 // The layers, top to bottom: martlet → Service → components → {Transport, Delivery} → Pipeline →
-// {OTLP, Config, Telemetry, Compression} → C*. Tests/HouseRulesTests checks the import lines against this graph.
+// {OTLP, Config, Telemetry, Compression, Temporality} → C*. Tests/HouseRulesTests checks the import lines against this graph.
 
 let strict: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
@@ -34,15 +34,21 @@ let package = Package(
         .systemLibrary(name: "CDeflate", path: "Sources/C/CDeflate"),
         .systemLibrary(name: "CISAL", path: "Sources/C/CISAL"),
         .systemLibrary(name: "CZstd", path: "Sources/C/CZstd"),
+        .systemLibrary(name: "CSnappy", path: "Sources/C/CSnappy"),
         .target(name: "CCurl", path: "Sources/C/CCurl"),
         .target(name: "CPrices", path: "Sources/C/CPrices"),
 
         // Base
         .target(name: "OTLP", dependencies: ["COTLP"], swiftSettings: strict),
-        .target(name: "Compression", dependencies: ["CZlib", "CDeflate", "CISAL", "CZstd"], swiftSettings: small),
+        .target(
+            name: "Compression", dependencies: ["CZlib", "CDeflate", "CISAL", "CZstd", "CSnappy"],
+            swiftSettings: small),
         .target(name: "Config", dependencies: ["CYAML"], swiftSettings: small),
         .target(
             name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")], swiftSettings: small),
+
+        .target(name: "Temporality", dependencies: ["OTLP"], swiftSettings: strict),
+        .target(name: "Prometheus", dependencies: ["OTLP"], swiftSettings: strict),
 
         .target(
             name: "GenAI", dependencies: ["CPrices", "OTLP", "Config"], exclude: ["Mappings/README.md"],
@@ -54,7 +60,7 @@ let package = Package(
         .target(
             name: "Pipeline",
             dependencies: [
-                "OTLP", "Config", "Telemetry", .product(name: "NIOCore", package: "swift-nio"),
+                "OTLP", "Config", "Telemetry", "Temporality", .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: small),
 
@@ -70,7 +76,7 @@ let package = Package(
         .target(
             name: "Delivery",
             dependencies: [
-                "OTLP", "Config", "Telemetry", "Pipeline",
+                "OTLP", "Config", "Telemetry", "Temporality", "Pipeline",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
@@ -87,14 +93,22 @@ let package = Package(
         .target(
             name: "Processors",
             dependencies: [
-                "OTLP", "Config", "Telemetry", "Pipeline", "GenAI", .product(name: "Logging", package: "swift-log"),
-            ], exclude: ["Batch/README.md", "GenAI/README.md", "MemoryLimiter/README.md"], swiftSettings: strict),
+                "OTLP", "Config", "Telemetry", "Pipeline", "GenAI", "Temporality",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            exclude: [
+                "Batch/README.md", "DeltaToCumulative/README.md", "GenAI/README.md", "MemoryLimiter/README.md",
+            ], swiftSettings: strict),
         .target(
             name: "Exporters",
             dependencies: [
-                "OTLP", "Compression", "Config", "Telemetry", "Pipeline", "Transport", "Delivery",
-                .product(name: "Logging", package: "swift-log"),
-            ], exclude: ["Debug/README.md", "File/README.md", "Nop/README.md", "OTLPHTTP/README.md"],
+                "OTLP", "Compression", "Config", "Telemetry", "Temporality", "Pipeline", "Transport", "Delivery",
+                "Prometheus", .product(name: "Logging", package: "swift-log"),
+            ],
+            exclude: [
+                "Debug/README.md", "File/README.md", "Nop/README.md", "OTLPHTTP/README.md",
+                "PrometheusRemoteWrite/README.md", "PrometheusScrape/README.md",
+            ],
             swiftSettings: small),
         .target(
             name: "Connectors",
@@ -120,7 +134,7 @@ let package = Package(
             name: "Service",
             dependencies: [
                 "Receivers", "Processors", "Exporters", "Connectors", "Extensions", "Transport", "Delivery", "Pipeline",
-                "OTLP", "Config", "Telemetry",
+                "OTLP", "Config", "Telemetry", "Temporality",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
@@ -169,12 +183,14 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: strict),
         .testTarget(name: "ConfigTests", dependencies: ["Config"], swiftSettings: strict),
+        .testTarget(
+            name: "TemporalityTests", dependencies: ["Temporality", "OTLP", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "GenAITests", dependencies: ["GenAI", "OTLP", "Config"], swiftSettings: strict),
         .testTarget(
             name: "ExportersTests",
             dependencies: [
-                "Exporters", "OTLP", "Compression", "Config", "Delivery", "Pipeline",
-                .product(name: "Logging", package: "swift-log"),
+                "Exporters", "OTLP", "Compression", "Config", "Delivery", "Pipeline", "Prometheus", "Temporality",
+                "TestSupport", .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
         .testTarget(
             name: "DeliveryTests",
@@ -222,7 +238,7 @@ let package = Package(
         .testTarget(
             name: "ProcessorsTests",
             dependencies: [
-                "Processors", "GenAI", "Pipeline", "OTLP", "Config", "Telemetry", "TestSupport",
+                "Processors", "GenAI", "Temporality", "Pipeline", "OTLP", "Config", "Telemetry", "TestSupport",
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: strict),
         .testTarget(

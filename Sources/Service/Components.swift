@@ -14,6 +14,7 @@ package enum Components {
 
     package static let processors: [AnyProcessorFactory] = [
         BatchProcessor.factory,
+        AnyProcessorFactory(DeltaToCumulativeProcessorFactory()),
         AnyProcessorFactory(GenAIProcessorFactory()),
         MemoryLimiterProcessor.factory,
     ]
@@ -23,6 +24,8 @@ package enum Components {
         AnyExporterFactory(FileExporterFactory()),
         AnyExporterFactory(NopExporterFactory()),
         AnyExporterFactory(OTLPHTTPExporterFactory()),
+        AnyExporterFactory(PrometheusExporterFactory()),
+        AnyExporterFactory(PrometheusRemoteWriteExporterFactory()),
     ]
 
     package static let connectors: [AnyConnectorFactory] = [

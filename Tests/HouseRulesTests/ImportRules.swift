@@ -10,9 +10,9 @@ enum ImportRules {
         "FoundationNetworking": "HTTP goes through Transport",
     ]
 
-    private static let base: Set<String> = ["OTLP", "Config", "Telemetry", "Compression"]
+    private static let base: Set<String> = ["OTLP", "Config", "Telemetry", "Compression", "Temporality"]
     private static let middle: Set<String> = [
-        "Pipeline", "Transport", "Delivery", "GenAI", "Aggregation", "Ledger", "Query", "Alerting",
+        "Pipeline", "Transport", "Delivery", "GenAI", "Aggregation", "Prometheus", "Ledger", "Query", "Alerting",
     ]
     private static let componentTargets: Set<String> = [
         "Receivers", "Processors", "Exporters", "Connectors", "Extensions",
@@ -38,8 +38,10 @@ enum ImportRules {
         // NIOPosix for its thread pool: Delivery knows no sockets.
         "Delivery": base.union(logging).union(["Pipeline", "NIOCore", "NIOPosix"]),
         "Generator": ["OTLP", "Compression", "Transport"],
+        "Prometheus": ["OTLP"],
         "GenAI": ["OTLP", "Config", "CPrices"],
         "Aggregation": ["OTLP"],
+        "Temporality": ["OTLP"],
         "Ledger": ["GenAI", "OTLP", "Config", "Telemetry", "CSQLite"],
         "Query": ["Ledger", "GenAI", "OTLP"],
         "Alerting": ["Query", "Ledger", "GenAI", "OTLP"],

@@ -1,7 +1,7 @@
 /// The fields of one encoded message, one after the other. Every read is checked against the end; at a malformed field
 /// the walk ends. The bytes belong to somebody else, who keeps them while they are walked.
 package struct WireFields {
-    package typealias Address = UnsafePointer<UInt8>
+    typealias Address = UnsafePointer<UInt8>
 
     /// One field. `payload` is the content of a length-delimited field, else empty.
     package struct Field {

@@ -1,13 +1,18 @@
-/// What counting once needs to know of an AI span: plain values, to be kept as long as need be. 72 bytes.
+/// What counting once needs to know of an AI span: plain values, to be kept as long as need be. 96 bytes.
 package struct CallRecord: Sendable, Equatable {
     package var traceID: (UInt64, UInt64)
     package var spanID: UInt64
     /// 0 for a root span.
     package var parentSpanID: UInt64
-    /// Hash of the model's name (response model, else request model); 0 without one.
+    /// Hash of the model's name (response model, else request model), as `ModelFamily` has it; 0 without one.
     package var model: UInt64
     /// Hash of the response id; 0 without one.
     package var response: UInt64
+    /// Hash of the name of the instrumentation scope; 0 without one.
+    package var scope: UInt64
+    /// Nanoseconds since the epoch; 0 when not said.
+    package var startTime: UInt64
+    package var endTime: UInt64
     /// Normalised counts; -1 when not reported.
     package var input: Int64
     package var output: Int64
@@ -23,7 +28,7 @@ package struct CallRecord: Sendable, Equatable {
     /// The record of a recognised span.
     package init(_ call: ModelCall) {
         self = withUnsafePointer(to: call) { call in
-            CallRecord(call, model: Self.hash(call.pointee.responseModel ?? call.pointee.requestModel))
+            CallRecord(call, model: Self.modelHash(call.pointee.responseModel ?? call.pointee.requestModel))
         }
     }
 
@@ -34,6 +39,9 @@ package struct CallRecord: Sendable, Equatable {
         parentSpanID = call.pointee.parentSpanID
         self.model = model
         response = Self.hash(call.pointee.responseID)
+        scope = call.pointee.scope
+        startTime = call.pointee.startTime
+        endTime = call.pointee.endTime
         input = call.pointee.usage.input ?? -1
         output = call.pointee.usage.output ?? -1
         kind = call.pointee.kind
@@ -47,6 +55,9 @@ package struct CallRecord: Sendable, Equatable {
         self.parentSpanID = parentSpanID
         model = 0
         response = 0
+        scope = 0
+        startTime = 0
+        endTime = 0
         input = -1
         output = -1
         kind = .other
@@ -82,7 +93,11 @@ package struct CallRecord: Sendable, Equatable {
         left.traceID == right.traceID && left.spanID == right.spanID && left.parentSpanID == right.parentSpanID
             && left.model == right.model && left.response == right.response && left.input == right.input
             && left.output == right.output && left.kind == right.kind && left.aggregate == right.aggregate
+            && left.scope == right.scope && left.startTime == right.startTime && left.endTime == right.endTime
     }
+
+    /// Hash of what stays of a model's name without its version.
+    static func modelHash(_ name: UnsafeRawBufferPointer?) -> UInt64 { hash(name.map(ModelFamily.name)) }
 
     /// A hash of a name, the same in every process. 0 stands for "none".
     package static func hash(_ text: UnsafeRawBufferPointer?) -> UInt64 {
