@@ -16,8 +16,8 @@ package struct PreparedCall {
     var from: UInt64 = 0
     var to: UInt64 = 0
     var ignoresOutput = false
-    /// Why calls with these names have no cost, whatever they used and whenever; `priced` when that depends.
-    package internal(set) var status = CostStatus.priced
+    /// No price is known for the model, whatever was used and whenever.
+    package internal(set) var isUnknownModel = false
 
     /// Picodollars per token.
     struct Rates {
@@ -35,6 +35,8 @@ package struct PreparedCall {
         package var output: Int64
         package var cacheRead: Int64
         package var cacheWrite: Int64
+        /// What cached tokens would have cost as plain input, less what they cost. No part of the total.
+        package var cacheSavings: Int64
 
         /// All of the call.
         package var total: Int64 { input + output + cacheRead + cacheWrite }
@@ -70,7 +72,9 @@ package struct PreparedCall {
             input: max(0, input - read - written - writtenLong) * rates.input,
             output: max(0, output - reasoning) * rates.output + reasoning * rates.reasoning,
             cacheRead: read * rates.cacheRead,
-            cacheWrite: written * rates.cacheWrite5m + writtenLong * rates.cacheWrite1h)
+            cacheWrite: written * rates.cacheWrite5m + writtenLong * rates.cacheWrite1h,
+            cacheSavings: read * (rates.input - rates.cacheRead) + written * (rates.input - rates.cacheWrite5m)
+                + writtenLong * (rates.input - rates.cacheWrite1h))
         return parts.total < Self.exactTotal ? parts : nil
     }
 

@@ -131,14 +131,11 @@ extension PriceReader {
     private func prepare(_ entry: UnsafeMutablePointer<PreparedCall>, _ key: PreparedCalls.Key, at time: UInt64) {
         let model = key.response.isEmpty ? key.request : key.response
         entry.pointee = PreparedCall(model: CallRecord.hash(model))
-        guard !model.isEmpty else {
-            entry.pointee.status = .missingModel
-            return
-        }
+        guard !model.isEmpty else { return }
         var found = find(key.provider, model)
         if found.isEmpty, !key.response.isEmpty, !key.request.isEmpty { found = find(key.provider, key.request) }
         guard !found.isEmpty else {
-            entry.pointee.status = .unknownModel
+            entry.pointee.isUnknownModel = true
             return
         }
         let tier = key.tier.isEmpty ? .standard : ServiceTier(key.tier)
@@ -146,8 +143,20 @@ extension PriceReader {
         entry.pointee.take(found, tier, key.kind.mode, day: PriceDay.of(time))
     }
 
+    /// What a call saved by caches, given what it cost: the difference to the same call without them. Nil without one.
+    package func cacheSavings(of call: UnsafePointer<ModelCall>, cost: Money) -> Money? {
+        var usage = call.pointee.usage
+        usage.cacheRead = nil
+        usage.cacheWrite5m = nil
+        usage.cacheWrite1h = nil
+        usage.cachedAudioInput = nil
+        return self.cost(of: usage, as: call).cost.map { $0 - cost }
+    }
+
     /// What a call cost, whatever it used: of the model that answered, else of the one that was asked.
-    package func cost(of call: UnsafePointer<ModelCall>) -> CostResult {
+    package func cost(of call: UnsafePointer<ModelCall>) -> CostResult { cost(of: call.pointee.usage, as: call) }
+
+    private func cost(of usage: TokenUsage, as call: UnsafePointer<ModelCall>) -> CostResult {
         let none = UnsafeRawBufferPointer.nothing
         let provider = call.pointee.text(.provider) ?? none
         let tier = call.pointee.text(.tier).map { ServiceTier($0) } ?? .standard
@@ -156,11 +165,11 @@ extension PriceReader {
         let requested = call.pointee.text(.requestModel)
         let answered = call.pointee.text(.responseModel)
         let result = cost(
-            of: call.pointee.usage, provider: provider, model: answered ?? requested ?? none, serviceTier: tier,
-            operation: mode, at: time)
+            of: usage, provider: provider, model: answered ?? requested ?? none, serviceTier: tier, operation: mode,
+            at: time)
         guard result.status == .unknownModel, let requested, answered != nil else { return result }
         return cost(
-            of: call.pointee.usage, provider: provider, model: requested, serviceTier: tier, operation: mode, at: time)
+            of: usage, provider: provider, model: requested, serviceTier: tier, operation: mode, at: time)
     }
 }
 

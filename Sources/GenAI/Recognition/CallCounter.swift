@@ -136,7 +136,7 @@ package struct CallCounter: ~Copyable {
 
     /// Span ids are random mostly, but need not be.
     @inline(__always)
-    private static func mark(_ id: UInt64) -> Int { Int(truncatingIfNeeded: id &* 0x9E37_79B9_7F4A_7C15 >> 40) }
+    private static func mark(_ id: UInt64) -> Int { Int(truncatingIfNeeded: (id &* 0x9E37_79B9_7F4A_7C15) >> 40) }
 
     // MARK: Links
 

@@ -3,6 +3,8 @@ package enum CostAttribute: Int, CaseIterable, Sendable {
     /// Double, US dollars: all of the call.
     case cost
     case input, output, cacheRead, cacheWrite
+    /// Double, US dollars: what the call would have cost without caches, less what it cost. Negative for writes.
+    case cacheSavings
     /// ISO 4217.
     case currency
     /// `provider`, `instrumentation` or `collector`.
@@ -20,6 +22,7 @@ package enum CostAttribute: Int, CaseIterable, Sendable {
         case .output: "output"
         case .cacheRead: "cache_read"
         case .cacheWrite: "cache_write"
+        case .cacheSavings: "cache_savings"
         case .currency: "currency"
         case .source: "source"
         case .priceVersion: "price_version"

@@ -128,6 +128,14 @@ extension MappingBuilder {
     }
 
     mutating func readError(_ line: MappingLine) throws(MappingError) {
+        if line.text(0) == "message" {
+            try require(line, 3)
+            guard let category = ErrorCategory(name: line.words[2]), !line.words[1].isEmpty else {
+                throw line.fault("expected `message TEXT CATEGORY`")
+            }
+            result.errorMessages.append((line.words[1].map(foldASCII), category))
+            return
+        }
         try require(line, 2)
         guard let category = ErrorCategory(name: line.words[1]) else {
             throw line.fault("error category \"\(line.text(1))\" is unknown")

@@ -27,6 +27,7 @@ extension MappingBuilder {
         var vectors: [(name: [UInt8], value: Int)] = []
         var errors: [(name: [UInt8], value: Int)] = []
         var errorPrefixes: [(prefix: Glob, category: ErrorCategory)] = []
+        var errorMessages: [(text: [UInt8], category: ErrorCategory)] = []
         var names: [UnsafeRawBufferPointer] = []
         var sources: [UnsafeRawBufferPointer] = []
         var scopeGlobs: [(glob: Glob, source: UInt8)] = []

@@ -70,6 +70,8 @@ struct CostAmounts {
     /// 0: none, not written.
     var cacheRead: Double
     var cacheWrite: Double
+    /// Written with either of the two.
+    var cacheSavings: Double
     /// All that was paid for input, cached and written tokens too; for mirrors.
     var allInput: Double
 }
@@ -84,6 +86,7 @@ struct CostAttributes: ~Copyable {
         /// Where `llm.cost.total`-like repetitions of the total are.
         var totals = InlineArray<2, UInt16>(repeating: 0)
         var outputs: UInt16 = 0
+        var savings: UInt16 = 0
     }
 
     private var bytes = WireWriter(capacity: 4096)
@@ -137,6 +140,7 @@ struct CostAttributes: ~Copyable {
             template.amounts[2] = place(names[.output], &bytes)
             if parts & 1 != 0 { template.amounts[3] = place(names[.cacheRead], &bytes) }
             if parts & 2 != 0 { template.amounts[4] = place(names[.cacheWrite], &bytes) }
+            if parts != 0 { template.savings = place(names[.cacheSavings], &bytes) }
         }
         if mirrors.contains(.openinference) {
             template.totals[0] = place("llm.cost.total", &bytes)
@@ -174,7 +178,8 @@ struct CostAttributes: ~Copyable {
 
     /// Writes the attributes of a call that came with its cost, in dollars.
     func append(reported cost: Double, _ source: CostSource, to writer: inout WireWriter) {
-        let amounts = CostAmounts(total: cost, input: 0, output: 0, cacheRead: 0, cacheWrite: 0, allInput: 0)
+        let amounts = CostAmounts(
+            total: cost, input: 0, output: 0, cacheRead: 0, cacheWrite: 0, cacheSavings: 0, allInput: 0)
         append(reported[source.rawValue], amounts, to: &writer)
     }
 
@@ -187,6 +192,7 @@ struct CostAttributes: ~Copyable {
         Self.store(amounts.output, at: template.amounts[2], target)
         Self.store(amounts.cacheRead, at: template.amounts[3], target)
         Self.store(amounts.cacheWrite, at: template.amounts[4], target)
+        Self.store(amounts.cacheSavings, at: template.savings, target)
         guard template.totals[0] | template.totals[1] != 0 else { return }
         Self.store(amounts.allInput, at: template.amounts[5], target)
         Self.store(amounts.total, at: template.totals[0], target)

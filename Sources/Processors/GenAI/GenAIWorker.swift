@@ -186,7 +186,7 @@ final class GenAIWorker {
             return keep(reported, present, &charge)
         }
         guard let parts = names.pointee.cost(of: call) else {
-            if names.pointee.status == .unknownModel { return append(.noPrice) }
+            if names.pointee.isUnknownModel { return append(.noPrice) }
             return writeAnyCost(reader, &charge)
         }
         charge.cost = Money(picodollars: Int128(parts.total))
@@ -194,10 +194,11 @@ final class GenAIWorker {
         // A division by a power of ten rounds correctly.
         var amounts = CostAmounts(
             total: Double(parts.total) / 1e12, input: Double(parts.input) / 1e12, output: Double(parts.output) / 1e12,
-            cacheRead: 0, cacheWrite: 0, allInput: 0)
+            cacheRead: 0, cacheWrite: 0, cacheSavings: 0, allInput: 0)
         if parts.cacheRead | parts.cacheWrite != 0 {
             amounts.cacheRead = Double(parts.cacheRead) / 1e12
             amounts.cacheWrite = Double(parts.cacheWrite) / 1e12
+            amounts.cacheSavings = Double(parts.cacheSavings) / 1e12
         }
         if costs.hasMirrors { amounts.allInput = Double(parts.total - parts.output) / 1e12 }
         costs.append(amounts, to: &scratch)
@@ -212,11 +213,14 @@ final class GenAIWorker {
         charge.cost = total
         charge.isPriced = true
         let parts = result.parts
+        let isCached = parts.cacheRead != .zero || parts.cacheWrite != .zero
+        let savings = isCached ? reader.cacheSavings(of: call, cost: total) ?? .zero : .zero
         costs.append(
             CostAmounts(
                 total: total.doubleValue, input: (parts.input + parts.audioInput).doubleValue,
                 output: parts.allOutput.doubleValue, cacheRead: parts.cacheRead.doubleValue,
-                cacheWrite: parts.cacheWrite.doubleValue, allInput: parts.allInput.doubleValue), to: &scratch)
+                cacheWrite: parts.cacheWrite.doubleValue, cacheSavings: savings.doubleValue,
+                allInput: parts.allInput.doubleValue), to: &scratch)
     }
 
     private func append(_ status: WrittenStatus) { scratch.append(costs.encoded(status)) }
