@@ -21,15 +21,13 @@ enum CallSlot {
     static let status = 13
     static let firstChunk = 14
     static let httpStatus = 15
-    /// Those of dimensions follow.
-    static let count = 16
+    static let resent = 16
+    // Those of dimensions follow.
 }
 
 /// What a span says about a call. Reads one span at a time, in one walk; slices are of the span.
 struct CallWalk: ~Copyable {
     var slots: KeySlots
-    private(set) var traceID: (UInt64, UInt64) = (0, 0)
-    private(set) var spanID: UInt64 = 0
     private(set) var start: UInt64 = 0
     private(set) var end: UInt64 = 0
     /// Encoded Status; empty when there is none.
@@ -122,20 +120,11 @@ struct CallWalk: ~Copyable {
 
     @inline(__always)
     private mutating func take(_ key: UInt8, _ bytes: UnsafePointer<UInt8>, _ count: Int) {
-        if key == 0x0A, count == 16 {
-            traceID = (Self.word(bytes), Self.word(bytes + 8))
-        } else if key == 0x12, count == 8 {
-            spanID = Self.word(bytes)
-        } else if key == 0x7A {
+        if key == 0x7A {
             status = UnsafeRawBufferPointer(start: bytes, count: count)
         } else if key == 0x5A {
             look(atEvent: UnsafeRawBufferPointer(start: bytes, count: count))
         }
-    }
-
-    @inline(__always)
-    private static func word(_ bytes: UnsafePointer<UInt8>) -> UInt64 {
-        UnsafeRawPointer(bytes).loadUnaligned(as: UInt64.self)
     }
 
     /// Chunks of answers have an event of their own in some instrumentations.
@@ -168,7 +157,7 @@ struct CallWalk: ~Copyable {
         guard status.count > 0 else { return false }
         var fields = WireFields(status)
         while let field = fields.next() {
-            if field.key == 0x18 { return field.number == 2 }
+            if field.number == 3 { return field.bits == 2 }
         }
         return false
     }

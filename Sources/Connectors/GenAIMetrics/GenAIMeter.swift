@@ -2,35 +2,37 @@ internal import Aggregation
 internal import GenAI
 internal import OTLP
 
-/// Measures AI spans: which series each counts for, and with what. Immutable but for the memory of spans; any thread,
-/// each with its own recorder and walk.
+/// Measures AI spans: which series each counts for, and with what. Immutable; any thread, each with its own recorder
+/// and walk.
 final class GenAIMeter: Sendable {
     /// Bounds of the conventions.
     static let tokenBounds: [Double] = (0...13).map { Double(UInt64(1) << UInt64($0 * 2)) }
     static let secondBounds: [Double] = (0...13).map { 0.01 * Double(UInt64(1) << UInt64($0)) }
 
-    /// Spans that are remembered, in all.
-    static let rememberedSpans = 65_536
-
     private enum Family {
         static let calls = 0
         static let tokens = 1
         static let errors = 2
-        static let alias = 3
+        static let streams = 3
+        static let alias = 4
     }
 
     /// Instruments of the family of calls.
     private enum Call {
         static let duration = 0
-        static let firstChunk = 1
-        static let perChunk = 2
-        static let calls = 3
-        static let cost = 4
-        static let savings = 5
-        static let loss = 6
-        static let cacheRead = 7
-        static let cacheWrite = 8
-        static let reasoning = 9
+        static let calls = 1
+        static let cost = 2
+        static let savings = 3
+        static let losses = 4
+        static let cacheRead = 5
+        static let cacheWrite = 6
+        static let reasoning = 7
+    }
+
+    /// Instruments of the family of streamed answers.
+    private enum Stream {
+        static let firstChunk = 0
+        static let perChunk = 1
     }
 
     private enum Alias {
@@ -47,7 +49,6 @@ final class GenAIMeter: Sendable {
     private let dimensions: [(name: [UInt8], slots: [Int], fallback: [UInt8]?)]
     /// Bits of the slots that are attributes of the metrics.
     private let ownSlots: UInt64
-    private let counted: CountedShards?
 
     init(_ settings: GenAIMetricsSettings, _ mapping: GenAIMapping) {
         self.settings = settings
@@ -61,7 +62,6 @@ final class GenAIMeter: Sendable {
         ownSlots = (0..<CallSlot.ownCount).reduce(0) { bits, slot in
             settings.excludedDimensions.contains(GenAIMetricsSettings.ownDimensions[slot]) ? bits : bits | 1 << slot
         }
-        counted = settings.countsOnce ? CountedShards(capacity: Self.rememberedSpans) : nil
         var aggregation = AggregationSettings(
             scopeName: "martlet/genai_metrics", families: Self.families(settings.alias))
         aggregation.temporality = settings.temporality
@@ -79,7 +79,7 @@ final class GenAIMeter: Sendable {
             "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens", "gen_ai.usage.cache_read.input_tokens",
             "gen_ai.usage.cache_write.input_tokens", "gen_ai.usage.reasoning.output_tokens", settings.costName,
             settings.savingsName, settings.statusName, "gen_ai.response.time_to_first_chunk",
-            "http.response.status_code",
+            "http.response.status_code", settings.resentName,
         ]
     }
 
@@ -110,8 +110,6 @@ final class GenAIMeter: Sendable {
         var families = [
             [
                 seconds("gen_ai.client.operation.duration", "GenAI operation duration."),
-                seconds("gen_ai.client.operation.time_to_first_chunk", "Time to the first chunk of the answer."),
-                seconds("gen_ai.client.operation.time_per_output_chunk", "Time between chunks of the answer."),
                 sum("martlet.genai.calls", "Model calls, each counted once.", "{call}"),
                 MetricInstrument(
                     name: "martlet.genai.cost", description: "Cost of counted calls.", unit: "USD", kind: dollars),
@@ -133,6 +131,10 @@ final class GenAIMeter: Sendable {
                     unit: "{token}", kind: .histogram(bounds: tokenBounds))
             ],
             [sum("martlet.genai.errors", "Model calls that failed, by what went wrong.", "{call}")],
+            [
+                seconds("gen_ai.client.operation.time_to_first_chunk", "Time to the first chunk of the answer."),
+                seconds("gen_ai.client.operation.time_per_output_chunk", "Time between chunks of the answer."),
+            ],
         ]
         if alias == .orchestrator {
             families.append([
@@ -173,7 +175,7 @@ final class GenAIMeter: Sendable {
         let items = batch.items
         let scopes = batch.scopes
         for record in batch.resources {
-            let message = WireFields.payload(of: 0x0A, in: batch.message(of: record))
+            let message = WireFields.payload(of: 1, in: batch.message(of: record))
             walk.resource = nil
             if !dimensions.isEmpty { read(resource: message, &walk.ofResource) }
             for scopeIndex in record.scopes {
@@ -191,13 +193,15 @@ final class GenAIMeter: Sendable {
         slots.begin()
         var fields = WireFields(message)
         while let field = fields.next() {
-            guard field.key == 0x0A, let base = field.payload.baseAddress else { continue }
+            guard field.number == 1, let base = field.payload.baseAddress else { continue }
             slots.take(base.assumingMemoryBound(to: UInt8.self), field.payload.count)
         }
     }
 
     @inline(__always)
     private func measure(_ recorder: MetricRecorder, _ walk: inout Walk) {
+        // Counted when it came the first time.
+        if walk.call.slots.has(CallSlot.resent) { return }
         let mark = walk.call.mark
         let isCounted = mark == .counted
         if !isCounted {
@@ -206,7 +210,6 @@ final class GenAIMeter: Sendable {
             // A call that counts on another span, or that nobody has marked, is no operation of its own.
             if kind.isBillable { return }
         }
-        if let counted, !counted.insert(traceID: walk.call.traceID, spanID: walk.call.spanID) { return }
         let isError = walk.call.slots.has(CallSlot.errorType) || walk.call.isError
         makeKey(&walk)
         guard let series = series(Family.calls, tag: isError ? 1 : 0, recorder, &walk) else { return }
@@ -214,6 +217,7 @@ final class GenAIMeter: Sendable {
         if !isCounted { return }
         recordCall(series, walk)
         recordTokens(recorder, &walk)
+        if walk.call.chunks > 1 || walk.call.slots.has(CallSlot.firstChunk) { recordStream(isError, recorder, &walk) }
         if isError { countError(recorder, &walk) }
         if settings.alias != nil { recordAlias(isError, recorder, &walk) }
     }
@@ -226,8 +230,8 @@ final class GenAIMeter: Sendable {
         }
         let rare: UInt64 =
             1 << UInt64(CallSlot.cacheRead) | 1 << UInt64(CallSlot.cacheWrite) | 1 << UInt64(CallSlot.reasoning)
-            | 1 << UInt64(CallSlot.firstChunk) | 1 << UInt64(CallSlot.savings)
-        if walk.call.slots.present & rare != 0 || walk.call.chunks > 1 { recordRare(series, walk) }
+            | 1 << UInt64(CallSlot.savings)
+        if walk.call.slots.present & rare != 0 { recordRare(series, walk) }
     }
 
     @inline(never)
@@ -238,13 +242,17 @@ final class GenAIMeter: Sendable {
         if let savings = walk.call.slots.double(CallSlot.savings), savings != 0,
             let amount = Money(reported: abs(savings))
         {
-            series.add(fixedPoint: amount.zeptodollars, to: savings > 0 ? Call.savings : Call.loss)
+            series.add(fixedPoint: amount.zeptodollars, to: savings > 0 ? Call.savings : Call.losses)
         }
-        if let first = walk.call.slots.double(CallSlot.firstChunk) { series.record(first, in: Call.firstChunk) }
+    }
+
+    private func recordStream(_ isError: Bool, _ recorder: MetricRecorder, _ walk: inout Walk) {
+        guard let series = series(Family.streams, tag: isError ? 1 : 0, recorder, &walk) else { return }
+        if let first = walk.call.slots.double(CallSlot.firstChunk) { series.record(first, in: Stream.firstChunk) }
         if walk.call.chunks > 1, walk.call.lastChunk > walk.call.firstChunk {
             let intervals = UInt64(walk.call.chunks - 1)
             let mean = Double(walk.call.lastChunk - walk.call.firstChunk) / 1e9 / Double(intervals)
-            series.record(mean, times: intervals, in: Call.perChunk)
+            series.record(mean, times: intervals, in: Stream.perChunk)
         }
     }
 
@@ -261,7 +269,7 @@ final class GenAIMeter: Sendable {
     }
 
     private func countError(_ recorder: MetricRecorder, _ walk: inout Walk) {
-        let message = WireFields.payload(of: 0x12, in: walk.call.status)
+        let message = WireFields.payload(of: 2, in: walk.call.status)
         let status = walk.call.slots.count(CallSlot.httpStatus)
         var category = mapping.errorCategory(
             type: walk.call.slots.text(CallSlot.errorType), message: message, status: status < 0 ? nil : status)

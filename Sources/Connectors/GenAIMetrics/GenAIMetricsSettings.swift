@@ -47,11 +47,11 @@ package struct GenAIMetricsSettings: Sendable {
     var dimensions: [Dimension] = []
     var excludedDimensions: [String]
     var alias: Alias?
-    /// Name of the status attribute that the `genai` processor writes, and of the cost and the savings.
+    /// Names of attributes that the `genai` processor writes. Keys of `cost_names`.
     var statusName: String
     var costName: String
     var savingsName: String
-    var countsOnce: Bool
+    var resentName: String
     let temporality: AggregationTemporality
     var flushInterval: Duration
     var seriesLimit: Int
@@ -72,7 +72,7 @@ package struct GenAIMetricsSettings: Sendable {
         statusName = names.nonEmptyString("status") ?? "gen_ai.cost.status"
         costName = names.nonEmptyString("cost") ?? "gen_ai.usage.cost"
         savingsName = names.nonEmptyString("cache_savings") ?? "gen_ai.cost.cache_savings"
-        countsOnce = section.bool("count_once") ?? true
+        resentName = names.nonEmptyString("resent") ?? "gen_ai.cost.resent"
         let cumulative = section.choice("aggregation_temporality", as: Temporality.self) != .delta
         temporality = cumulative ? .cumulative : .delta
         flushInterval =

@@ -1,5 +1,6 @@
 internal import Aggregation
 internal import Glibc
+internal import OTLP
 
 /// Attribute keys and a slot for the value of each: what one walk over a span fills. One owner.
 ///
@@ -143,8 +144,8 @@ struct KeySlots: ~Copyable {
 
     private mutating func takeSlowly(_ message: UnsafePointer<UInt8>, _ size: Int) {
         let pair = UnsafeRawBufferPointer(start: message, count: size)
-        let key = WireFields.payload(of: 0x0A, in: pair)
-        let value = WireFields.payload(of: 0x12, in: pair)
+        let key = WireFields.payload(of: 1, in: pair)
+        let value = WireFields.payload(of: 2, in: pair)
         guard key.count > 0, value.count > 0, let base = key.baseAddress else { return }
         take(base.assumingMemoryBound(to: UInt8.self), key.count, value)
     }
@@ -165,7 +166,7 @@ struct KeySlots: ~Copyable {
     func text(_ slot: Int) -> UnsafeRawBufferPointer {
         let value = value(slot)
         guard value.count >= 2, value[0] == 0x0A, value[1] < 0x80, Int(value[1]) == value.count &- 2 else {
-            return WireFields.payload(of: 0x0A, in: value)
+            return WireFields.payload(of: 1, in: value)
         }
         return UnsafeRawBufferPointer(rebasing: value[2...])
     }

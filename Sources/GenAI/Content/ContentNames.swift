@@ -51,6 +51,7 @@ struct ContentNames: Sendable {
 
 /// What happens to content.
 package struct ContentFilter: Sendable {
+    /// The modes, by their names in a configuration.
     package enum Mode: String, CaseIterable, Sendable {
         /// It stays.
         case keep

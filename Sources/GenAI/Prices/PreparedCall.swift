@@ -5,7 +5,7 @@
 package struct PreparedCall {
     /// For the caller's use; -1 in an entry that was just made.
     package var tag: Int32
-    /// `CallRecord.hash` of the model's name: the response's, else the request's.
+    /// `CallRecord.modelHash` of the model's name: the response's, else the request's.
     package internal(set) var model: UInt64
     /// The prices below the threshold, or at any number of tokens.
     var rates = Rates()

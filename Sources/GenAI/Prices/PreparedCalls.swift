@@ -130,7 +130,7 @@ extension PriceReader {
     @inline(never)
     private func prepare(_ entry: UnsafeMutablePointer<PreparedCall>, _ key: PreparedCalls.Key, at time: UInt64) {
         let model = key.response.isEmpty ? key.request : key.response
-        entry.pointee = PreparedCall(model: CallRecord.hash(model))
+        entry.pointee = PreparedCall(model: CallRecord.modelHash(model))
         guard !model.isEmpty else { return }
         var found = find(key.provider, model)
         if found.isEmpty, !key.response.isEmpty, !key.request.isEmpty { found = find(key.provider, key.request) }

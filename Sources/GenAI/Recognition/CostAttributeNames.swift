@@ -13,6 +13,8 @@ package enum CostAttribute: Int, CaseIterable, Sendable {
     case priceVersion
     /// `priced`, `no_model`, `no_price`, `no_usage`, `aggregate` or `skipped`.
     case status
+    /// `true` on a span that came, and was counted, before.
+    case resent
 
     /// Its key in a configuration.
     package var key: String {
@@ -27,6 +29,7 @@ package enum CostAttribute: Int, CaseIterable, Sendable {
         case .source: "source"
         case .priceVersion: "price_version"
         case .status: "status"
+        case .resent: "resent"
         }
     }
 

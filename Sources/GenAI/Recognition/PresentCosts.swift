@@ -10,6 +10,9 @@ package struct PresentCosts: OptionSet, Sendable {
     /// The source is `collector`: a Martlet has priced the span before.
     package static let ofCollector = PresentCosts(rawValue: 1 << 2)
 
+    /// A Martlet has seen that the span came before.
+    package static let resent = PresentCosts(rawValue: 1 << 3)
+
     /// Looks at an encoded Span message, or a part of one, whatever its length. Never fails: what cannot be read is not
     /// there. For spans with more attributes than the recogniser reads; it fills `ModelCall.presentCosts` itself.
     package init(_ span: UnsafeRawBufferPointer, _ names: CostAttributeNames) {
@@ -30,6 +33,7 @@ package struct PresentCosts: OptionSet, Sendable {
     /// Takes note of an attribute with one of the names.
     mutating func note(_ attribute: CostAttribute?, _ value: AttributeValue) {
         insert(.anything)
+        if attribute == .resent { insert(.resent) }
         guard value.form == .text else { return }
         if attribute == .status, equalsFolded(value.content, "aggregate") { insert(.aggregate) }
         if attribute == .source, equalsFolded(value.content, "collector") { insert(.ofCollector) }

@@ -95,6 +95,7 @@ struct CostAttributes: ~Copyable {
     /// By source.
     private var reported: [Template] = []
     private var statuses: [Range<Int>] = []
+    private var resentMark = 0..<0
     /// `CostAmounts.allInput` is written.
     let hasMirrors: Bool
 
@@ -113,7 +114,13 @@ struct CostAttributes: ~Copyable {
             append(names[.status], .literal(status.name))
             statuses.append(start..<bytes.count)
         }
+        let start = bytes.count
+        append(names[.resent], .bool(true))
+        resentMark = start..<bytes.count
     }
+
+    /// The encoded attribute of a span that came before. Valid as long as this value.
+    var resent: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: bytes.bytes[resentMark]) }
 
     private mutating func append(_ name: String, _ content: AttributeContent) {
         guard !name.isEmpty else { return }

@@ -106,12 +106,14 @@ final class GenAIAccount: Sendable {
     ///
     /// - Parameters:
     ///   - spans: the spans of `charges`, in the same order.
-    func add(_ charges: [GenAICharge], _ spans: [(trace: (UInt64, UInt64), span: UInt64)]) {
+    /// - Returns: indices of those that were counted before.
+    func add(_ charges: [GenAICharge], _ spans: [(trace: (UInt64, UInt64), span: UInt64)]) -> [Int] {
+        var resent: [Int] = []
         let (costs, unpriced) = state.withLock { state in
             if countsOnce {
                 let counted = state.counted ?? CountedSpans(capacity: Self.rememberedSpans)
                 state.counted = counted
-                Self.add(charges, spans, once: counted, &state)
+                resent = Self.add(charges, spans, once: counted, &state)
             } else {
                 for charge in charges { Self.add(charge, &state) }
             }
@@ -124,12 +126,13 @@ final class GenAIAccount: Sendable {
         }
         for index in costs { registerCost(index) }
         for index in unpriced { registerUnpriced(index) }
+        return resent
     }
 
     private static func add(
         _ charges: [GenAICharge], _ spans: [(trace: (UInt64, UInt64), span: UInt64)], once counted: CountedSpans,
         _ state: inout State
-    ) {
+    ) -> [Int] {
         state.fingerprints.removeAll(keepingCapacity: true)
         var touched: UInt64 = 0
         for span in spans {
@@ -138,8 +141,16 @@ final class GenAIAccount: Sendable {
             touched |= counted.touch(fingerprint)
         }
         // Never true, which the compiler does not know: the places have to be read before they are needed.
-        if touched == 0, charges.isEmpty { return }
-        for index in charges.indices where counted.insert(state.fingerprints[index]) { add(charges[index], &state) }
+        if touched == 0, charges.isEmpty { return [] }
+        var resent: [Int] = []
+        for index in charges.indices {
+            if counted.insert(state.fingerprints[index]) {
+                add(charges[index], &state)
+            } else {
+                resent.append(index)
+            }
+        }
+        return resent
     }
 
     @inline(__always)

@@ -26,6 +26,8 @@ final class GenAIWorker {
         /// Something that is added may be there already under the same name, or something may have to go.
         var isRewritten: Bool
         var hasUsage: Bool
+        /// A Martlet before this one has seen that it came before.
+        var isResent: Bool
         /// Fields of which other names are removed.
         var originals: CallFields
         var charge: GenAICharge
@@ -43,6 +45,10 @@ final class GenAIWorker {
     private var tails: [ItemTail] = []
     private var charges: [GenAICharge] = []
     private var charged: [(trace: (UInt64, UInt64), span: UInt64)] = []
+    /// Of each charge: which of the pending spans it is.
+    private var owners: [Int] = []
+    /// Items of spans that came before.
+    private var resent: [Int] = []
     private var costs: CostAttributes
     private let sizeOfAggregate: Int
     private let changesContent: Bool
@@ -87,6 +93,8 @@ final class GenAIWorker {
         tails.removeAll(keepingCapacity: true)
         charges.removeAll(keepingCapacity: true)
         charged.removeAll(keepingCapacity: true)
+        owners.removeAll(keepingCapacity: true)
+        resent.removeAll()
         counter.removeAll()
         if scratch.count > Self.maximumIdleBytes { scratch = WireWriter() } else { scratch.removeAll() }
         if rewritten.count > Self.maximumIdleBytes { rewritten = WireWriter() }
@@ -163,7 +171,8 @@ final class GenAIWorker {
         pending.append(
             Pending(
                 item: UInt32(index), start: UInt32(start), costStart: UInt32(costStart), costEnd: UInt32(costEnd),
-                isRewritten: isRewritten, hasUsage: record.hasUsage, originals: originals, charge: charge))
+                isRewritten: isRewritten, hasUsage: record.hasUsage,
+                isResent: present.rawValue & PresentCosts.resent.rawValue != 0, originals: originals, charge: charge))
     }
 
     @inline(__always)
@@ -260,11 +269,13 @@ final class GenAIWorker {
 
     private func charge() {
         for index in pending.indices where pending[index].charge.isBillable {
-            guard counter.decision(index).rule == .none else { continue }
+            guard counter.decision(index).rule == .none, !pending[index].isResent else { continue }
             charges.append(pending[index].charge)
             charged.append((counter.records[index].traceID, counter.records[index].spanID))
+            owners.append(index)
         }
-        if !charges.isEmpty { account.add(charges, charged) }
+        if charges.isEmpty { return }
+        resent = account.add(charges, charged).map { Int(pending[owners[$0]].item) }
     }
 
     private func change(_ batch: TelemetryBatch) {
@@ -289,6 +300,7 @@ final class GenAIWorker {
         if mustRewrite { rewrite(batch) }
         let used = scratch.count
         if !tails.isEmpty { batch.append(tails, from: &scratch) }
+        for item in resent { batch.append(costs.resent, toItem: item) }
         // The batch has the storage now; the next one will need as much.
         lastScratch = scratch.count == 0 ? min(used, Self.maximumIdleBytes) : 0
     }
@@ -307,7 +319,9 @@ final class GenAIWorker {
             rewritten.removeAll()
             let isChanged = rewriter.rewrite([batch.payload(of: item), batch.tail(of: item)], into: &rewritten) { key in
                 if keys.contains(key) { return true }
-                if dropsCosts, let cost = mapping.costs.attribute(named: key), cost != .status { return true }
+                if dropsCosts, let cost = mapping.costs.attribute(named: key), cost != .status, cost != .resent {
+                    return true
+                }
                 return !span.originals.isEmpty && mapping.isOriginal(key, of: span.originals)
             }
             guard isChanged else {
