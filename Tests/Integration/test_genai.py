@@ -1,4 +1,6 @@
 """The genai processor: what the SDK sends arrives with the cost that the price table gives by hand."""
+import json
+import subprocess
 from decimal import Decimal
 
 import pytest
@@ -7,6 +9,7 @@ from support.process import configuration
 from support.wire import get
 from test_files import lines
 from test_sdk import Recording
+from test_span_metrics import metrics
 
 # Built-in prices in dollars per million tokens: input, cached input, output.
 PRICES = {"gpt-4o": ("2.5", "1.25", "10"), "gpt-4o-mini": ("0.15", "0.075", "0.6")}
