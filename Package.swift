@@ -123,7 +123,9 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ],
-            exclude: ["Forward/README.md", "SpanMetrics/README.md", "ServiceGraph/README.md"],
+            exclude: [
+                "Forward/README.md", "GenAIMetrics/README.md", "SpanMetrics/README.md", "ServiceGraph/README.md",
+            ],
             swiftSettings: strict),
         .target(
             name: "Extensions",

@@ -35,7 +35,7 @@ package final class MetricAggregator: Sendable {
     /// Recorders at most; each takes memory only when it is used.
     private static let maximumStripes = 64
     /// Memory of one recorder, in bytes: bounds of the share that it gets of a quarter of the limit.
-    private static let recorderRange = (64 << 10)...(4 << 20)
+    private static let recorderRange = (64 << 10)...(8 << 20)
 
     /// - Parameters:
     ///   - start: the present, in nanoseconds since 1970: where the first interval of delta points begins.

@@ -131,6 +131,13 @@ package struct TokenUsage: Sendable, Equatable {
         return true
     }
 
+    /// True when nothing but text was used, and nothing is invalid.
+    var hasTextOnly: Bool {
+        // Counts are -1 when absent.
+        invalid.isEmpty
+            && counts[4] & counts[5] & counts[8] & counts[9] & counts[10] == Self.absent
+    }
+
     /// All prompt tokens, inclusive of cached, written and audio ones.
     package var input: Int64? {
         get { self[.input] }

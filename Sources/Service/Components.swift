@@ -31,6 +31,7 @@ package enum Components {
 
     package static let connectors: [AnyConnectorFactory] = [
         AnyConnectorFactory(ForwardConnectorFactory()),
+        AnyConnectorFactory(GenAIMetricsConnectorFactory()),
         AnyConnectorFactory(ServiceGraphConnectorFactory()),
         AnyConnectorFactory(SpanMetricsConnectorFactory()),
     ]

@@ -80,6 +80,7 @@ enum ContractTable {
         "exporter/otlp_http": Entry(minimal: "{endpoint: 'http://127.0.0.1:1'}", hasPeer: true),
         "exporter/prometheus_remote_write": Entry(minimal: "{endpoint: 'http://127.0.0.1:1'}", hasPeer: true),
         "connector/forward": Entry(minimal: "{}"),
+        "connector/genai_metrics": Entry(minimal: "{}"),
         "connector/service_graph": Entry(minimal: "{}"),
         "connector/span_metrics": Entry(minimal: "{}"),
         "extension/health_check": Entry(minimal: "{endpoint: '127.0.0.1:0'}"),

@@ -300,7 +300,7 @@ private func span(
     // MARK: Spans that were counted
 
     @Test func aSpanCountsOnce() {
-        var counted = CountedSpans(capacity: 64)
+        let counted = CountedSpans(capacity: 64)
         let first = counted.insert(traceID: (1, 2), spanID: 3)
         let again = counted.insert(traceID: (1, 2), spanID: 3)
         let other = counted.insert(traceID: (1, 2), spanID: 4)
@@ -309,7 +309,7 @@ private func span(
     }
 
     @Test func atLeastHalfOfTheCapacityIsRemembered() {
-        var counted = CountedSpans(capacity: 1024)
+        let counted = CountedSpans(capacity: 1024)
         #expect(counted.capacity == 1024)
         for id in 1...UInt64(10_000) {
             let isNew = counted.insert(traceID: (id &* 77, id), spanID: id)

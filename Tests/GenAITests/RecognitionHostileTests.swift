@@ -89,7 +89,7 @@ import Testing
         call.forEachFinishReason { for byte in $0 { sum &+= Int(byte) } }
         #expect(sum >= 0)
         var writer = WireWriter()
-        mapping.append(mapping.fieldsToWrite(call), of: call, to: &writer)
+        withUnsafePointer(to: call) { mapping.append(mapping.fieldsToWrite($0), of: $0, to: &writer) }
         let isWhole = !writer.overflowed
         #expect(isWhole)
     }
@@ -123,7 +123,7 @@ import Testing
         }
         #expect(
             row(bytes, mapping)
-                == "kind=model op=chat in=9 marks=unreadableText,textTooLong source=adk rule=gen_ai.operation.name")
+                == "kind=model op=chat in=9 finish=stop marks=unreadableText,textTooLong source=adk rule=gen_ai.operation.name")
     }
 
     @Test func nestingOfJSONIsNoMatter() {

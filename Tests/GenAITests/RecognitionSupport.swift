@@ -104,7 +104,7 @@ func appended(_ bytes: SpanBytes, tail: [UInt8] = [], _ mapping: GenAIMapping) -
     recognise(bytes, tail: tail, mapping) { call in
         guard let call else { return [] }
         var writer = WireWriter()
-        mapping.append(mapping.fieldsToWrite(call), of: call, to: &writer)
+        withUnsafePointer(to: call) { mapping.append(mapping.fieldsToWrite($0), of: $0, to: &writer) }
         return Array(writer.bytes)
     }
 }

@@ -1,4 +1,6 @@
 """The genai processor: what the SDK sends arrives with the cost that the price table gives by hand."""
+import json
+import subprocess
 from decimal import Decimal
 
 import pytest
@@ -7,6 +9,7 @@ from support.process import configuration
 from support.wire import get
 from test_files import lines
 from test_sdk import Recording
+from test_span_metrics import metrics
 
 # Built-in prices in dollars per million tokens: input, cached input, output.
 PRICES = {"gpt-4o": ("2.5", "1.25", "10"), "gpt-4o-mini": ("0.15", "0.075", "0.6")}
@@ -77,9 +80,75 @@ def test_costs_are_those_of_the_price_table(launch, tmp_path):
     assert plain == {"http.request.method": "GET"}
 
 
-@pytest.mark.parametrize("key", ["sources", "remove_originals", "overwrite", "custom_mappings"])
+@pytest.mark.parametrize("key", ["sources", "overwrite", "custom_mappings"])
 def test_keys_of_another_processor_are_refused(launch, key):
     martlet = launch(configuration({"nop": None}, processors={"genai": {key: None}}), ready=False)
     martlet.launch()
     assert martlet.wait() != 0
     assert "is not supported" in martlet.log
+
+
+def test_metrics_of_calls_equal_the_spans(launch, tmp_path):
+    """What the connector behind the processor says is the sum of what was sent, re-sent requests left out."""
+    path = tmp_path / "metrics.json"
+    martlet = launch(configuration(
+        {"file": {"path": str(path)}}, processors={"genai": {}},
+        connectors={"genai_metrics": {"dimensions": [{"name": "user"}], "metrics_flush_interval": "1h"}}, pipelines={
+            "traces": {"receivers": ["otlp"], "processors": ["genai"], "exporters": ["genai_metrics"]},
+            "metrics": {"receivers": ["genai_metrics"], "exporters": ["file"]}}))
+    send(martlet.url)
+    assert martlet.stop() == 0
+    points = metrics(path)
+    assert sum(point.as_int for *_, point in points["martlet.genai.calls"]) == len(CALLS) + 1
+    costs = sum(Decimal(repr(point.as_double)) for *_, point in points["martlet.genai.cost"])
+    assert abs(costs - sum(sum(parts(*call)) for call in CALLS)) < Decimal("1e-12")
+    tokens = {kind: sum(point.sum for _, _, attributes, point in points["gen_ai.client.token.usage"]
+                        if attributes["gen_ai.token.type"] == kind) for kind in ("input", "output")}
+    assert tokens == {"input": sum(call[1] for call in CALLS) + 7, "output": sum(call[3] for call in CALLS) + 3}
+    assert sum(point.as_int for *_, point in points["martlet.genai.cache_read.tokens"]) == sum(c[2] for c in CALLS)
+
+
+SPAN = {
+    "traceId": "5b8efff798038103d269b633813fc60c", "spanId": "eee19b7ec3c1b174", "name": "chat gpt-4o",
+    "startTimeUnixNano": "1795262400000000000", "endTimeUnixNano": "1795262401000000000", "attributes": [
+        {"key": "gen_ai.operation.name", "value": {"stringValue": "chat"}},
+        {"key": "gen_ai.system", "value": {"stringValue": "openai"}},
+        {"key": "gen_ai.request.model", "value": {"stringValue": "gpt-4o"}},
+        {"key": "gen_ai.input.messages", "value": {"stringValue": "do not print me"}},
+        {"key": "gen_ai.usage.input_tokens", "value": {"intValue": "1000"}},
+        {"key": "gen_ai.usage.output_tokens", "value": {"intValue": "500"}}]}
+
+
+def explain(binary, tmp_path, content, *options):
+    path = tmp_path / "span.json"
+    path.write_text(content)
+    return subprocess.run([binary, "genai", "explain", *options, path], capture_output=True, text=True, timeout=30)
+
+
+@pytest.mark.parametrize("content", [
+    SPAN, [SPAN], {"resourceSpans": [{"scopeSpans": [{"spans": [SPAN]}]}]}], ids=["span", "list", "request"])
+def test_explain_says_what_was_recognised_and_the_price(binary, tmp_path, content):
+    done = explain(binary, tmp_path, json.dumps(content), "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["span_id"] == SPAN["spanId"] and found["kind"] == "model" and found["provider"] == "openai"
+    assert found["recognised_by"] == "gen_ai.operation.name" and found["provider_from"] == "attribute"
+    assert found["tokens"] == {"input": 1000, "output": 500} and found["cost"]["cost"] == 0.0075
+    assert found["cost"]["price"]["model"] == "gpt-4o" and found["cost"]["reasons"]
+    text = explain(binary, tmp_path, json.dumps(content))
+    assert "cost 0.0075 USD" in text.stdout and "a row for exactly this model" in text.stdout
+    assert "do not print me" not in done.stdout + text.stdout
+
+
+def test_explain_says_which_of_two_spans_counts(binary, tmp_path):
+    inner = {**SPAN, "spanId": "eee19b7ec3c1b175", "parentSpanId": SPAN["spanId"]}
+    done = explain(binary, tmp_path, json.dumps([SPAN, inner]), "--json")
+    outer, counted = [json.loads(line) for line in done.stdout.splitlines()]
+    assert outer["counted"] == "false" and "spans below it" in outer["notes"][0]
+    assert "counted" not in counted
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "nonsense", '{"spanId": 1}'])
+def test_explain_refuses_what_is_no_span(binary, tmp_path, content):
+    done = explain(binary, tmp_path, content)
+    assert done.returncode == 1 and done.stderr and not done.stdout

@@ -172,7 +172,7 @@ import Testing
     }
 
     @Test func keysOfTheOtherProcessorAreRefused() throws {
-        for key in ["sources", "remove_originals", "overwrite", "custom_mappings"] {
+        for key in ["sources", "overwrite", "custom_mappings"] {
             #expect(throws: ConfigError.self) { try GenAIRun("{\(key): null}") }
         }
     }

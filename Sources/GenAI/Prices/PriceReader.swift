@@ -28,6 +28,7 @@ package final class PriceReader {
     private let slots: UnsafeMutableRawPointer
     private let rows: UnsafeMutablePointer<MatchedPrice>
     private var rowCount = 0
+    let prepared = PreparedCalls()
 
     init(_ book: PriceBook) {
         self.book = book
@@ -71,7 +72,7 @@ package final class PriceReader {
     /// The rows of a name, remembered or looked up. Valid until the next call.
     func find(_ provider: UnsafeRawBufferPointer, _ model: UnsafeRawBufferPointer) -> UnsafeBufferPointer<MatchedPrice>
     {
-        if book.generation != generation { forget() }
+        if isOutdated { refresh() }
         guard provider.count + model.count <= Self.maximumKeyBytes else {
             return remember(catalog.resolve(provider: provider, model: model), in: nil)
         }
@@ -121,10 +122,14 @@ package final class PriceReader {
         return UnsafeBufferPointer(start: start, count: found.count)
     }
 
+    /// Prices were reloaded since the last call.
+    var isOutdated: Bool { book.generation != generation }
+
     /// Forgets every name, and takes the book's current catalogue.
-    private func forget() {
+    func refresh() {
         (catalog, generation) = book.current()
         clear()
+        prepared.removeAll()
     }
 
     /// Forgets every name. The catalogue stays: what is being looked up is from it.

@@ -12,6 +12,13 @@ enum PriceDay {
     /// The day of a time in Unix nanoseconds.
     static func of(_ time: UInt64) -> Int32 { Int32(truncatingIfNeeded: time / nanosecondsPerDay) }
 
+    /// When a day begins, in Unix nanoseconds; the nearest time there is for days before and after all of them.
+    static func start(of day: Int32) -> UInt64 {
+        guard day > 0 else { return 0 }
+        let (time, overflow) = UInt64(day).multipliedReportingOverflow(by: nanosecondsPerDay)
+        return overflow ? .max : time
+    }
+
     /// The minute of the day, 0...1439, UTC.
     static func minute(of time: UInt64) -> UInt16 { UInt16(time % nanosecondsPerDay / 60_000_000_000) }
 

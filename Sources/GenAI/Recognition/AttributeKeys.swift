@@ -19,19 +19,8 @@ package struct AttributeKeys {
         return false
     }
 
-    /// The same for a constant key.
-    package func contains(_ key: StaticString) -> Bool {
-        contains(UnsafeRawBufferPointer(start: key.utf8Start, count: key.utf8CodeUnitCount))
-    }
-
-    /// Whether a key names a cost that Martlet might add.
-    package static func isCost(_ key: UnsafeRawBufferPointer) -> Bool {
-        let names = [
-            AddedAttribute.cost, AddedAttribute.inputCost, AddedAttribute.outputCost, AddedAttribute.cacheReadCost,
-            AddedAttribute.cacheWriteCost, AddedAttribute.currency, AddedAttribute.source, AddedAttribute.priceVersion,
-        ]
-        return names.contains { name in
-            sameBytes(key, UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
-        }
+    /// The same for a text. An empty one is no key.
+    package func contains(_ key: String) -> Bool {
+        !key.isEmpty && Array(key.utf8).withUnsafeBytes { contains($0) }
     }
 }

@@ -1,3 +1,5 @@
+internal import Glibc
+
 extension SpanScan {
     /// Elements of an array that are looked at.
     private static let maximumElements = 256
@@ -32,7 +34,7 @@ extension SpanScan {
     private var isKindKnown: Bool { ranks[Int(CallField.operation.rawValue)] != ModelCall.unranked }
 
     private func read(text: UnsafeRawBufferPointer, _ root: Int) {
-        if mapping.nodes[root].isShort, text.count > SpanRecogniser.maximumShortText { return }
+        if mapping.nodes[root].isShort, text.count > SpanRecogniser.maximumShortText { return read(endOf: text, root) }
         var text = text
         if text.count > structuredBytesLeft {
             call.pointee.marks.insert(.textTooLong)
@@ -46,6 +48,18 @@ extension SpanScan {
         } else if !reader.read(root, self) {
             call.pointee.marks.insert(.unreadableText)
         }
+    }
+
+    /// Of a long array of objects in JSON, the last member of the last object, when it has a simple value.
+    private func read(endOf text: UnsafeRawBufferPointer, _ root: Int) {
+        let element = child(of: root, named: UnsafeRawBufferPointer.nothing)
+        guard element != 0 else { return }
+        var end = BlobEnd(text)
+        guard end.take(UInt8(ascii: "]")), end.take(UInt8(ascii: "}")), let value = end.string(),
+            end.take(UInt8(ascii: ":")), let name = end.string()
+        else { return }
+        let node = child(of: element, named: name)
+        if node != 0 { apply(AttributeValue(text: value), at: node, isOwned: true) }
     }
 
     /// JSON in a JSON string.
@@ -120,6 +134,42 @@ extension SpanScan {
             child = Int(mapping.nodes[child].sibling)
         }
         return 0
+    }
+}
+
+/// Reads tokens of a JSON text from its end, within its last `reach` bytes.
+private struct BlobEnd {
+    private static let reach = 256
+
+    private let text: UnsafeRawBufferPointer
+    private var end: Int
+
+    init(_ text: UnsafeRawBufferPointer) {
+        self.text = UnsafeRawBufferPointer(rebasing: text.suffix(Self.reach))
+        end = self.text.count
+    }
+
+    private mutating func skipBlanks() {
+        while end > 0, text[end - 1] <= 0x20 { end -= 1 }
+    }
+
+    /// Whether this byte stands before what has been read; then it is read.
+    mutating func take(_ byte: UInt8) -> Bool {
+        skipBlanks()
+        guard end > 0, text[end - 1] == byte else { return false }
+        end -= 1
+        return true
+    }
+
+    /// A string without its quotes and without escaped quotes in it.
+    mutating func string() -> UnsafeRawBufferPointer? {
+        guard take(UInt8(ascii: "\"")) else { return nil }
+        let last = end
+        while end > 0, text[end - 1] != UInt8(ascii: "\"") { end -= 1 }
+        guard end > 1, text[end - 2] != UInt8(ascii: "\\") else { return nil }
+        let string = UnsafeRawBufferPointer(rebasing: text[end..<last])
+        end -= 1
+        return string
     }
 }
 
@@ -240,37 +290,31 @@ struct BlobReader {
 
     /// A string without its quotes, escapes left as they are; nil when it does not end.
     private mutating func string() -> UnsafeRawBufferPointer? {
-        let quote = cursor.at.pointee
+        let quote = Int32(cursor.at.pointee)
         cursor.at += 1
         let start = cursor.at
-        while true {
-            skipPlain(quote)
-            guard cursor.at < cursor.end else { return nil }
-            if cursor.at.pointee == quote { break }
-            // A backslash; what follows it may be a quote.
-            cursor.at += cursor.end - cursor.at >= 2 ? 2 : 1
+        guard var end = find(quote) else { return nil }
+        while let escape = memchr(cursor.at, Int32(UInt8(ascii: "\\")), end - cursor.at) {
+            // What follows a backslash may be a quote: then the string does not end there.
+            let next = UnsafeRawPointer(escape).assumingMemoryBound(to: UInt8.self) + 2
+            guard next <= cursor.end else { return nil }
+            cursor.at = next
+            if next > end {
+                guard let further = find(quote) else { return nil }
+                end = further
+            }
         }
-        let text = UnsafeRawBufferPointer(start: start, count: cursor.at - start)
-        cursor.at += 1
-        return text
+        cursor.at = end + 1
+        return UnsafeRawBufferPointer(start: start, count: end - start)
     }
 
-    /// Moves to the next backslash or `quote`, or to the end.
-    @inline(__always)
-    private mutating func skipPlain(_ quote: UInt8) {
-        while cursor.end - cursor.at >= 16 {
-            let chunk = UnsafeRawPointer(cursor.at).loadUnaligned(as: SIMD16<UInt8>.self)
-            // The high bit of each byte that is one of the two; bytes beyond ASCII may show it too, which costs a look.
-            let hits = ((chunk ^ quote) &- 1 | (chunk ^ UInt8(ascii: "\\")) &- 1) & ~chunk & 0x80
-            let words = unsafeBitCast(hits, to: SIMD2<UInt64>.self)
-            if words[0] | words[1] != 0 { break }
-            cursor.at += 16
+    /// Where a byte stands next; nil, with the cursor at the end, when it does not.
+    private mutating func find(_ byte: Int32) -> WireCursor.Address? {
+        guard cursor.at < cursor.end, let found = memchr(cursor.at, byte, cursor.end - cursor.at) else {
+            cursor.at = cursor.end
+            return nil
         }
-        while cursor.at < cursor.end {
-            let byte = cursor.at.pointee
-            if byte == quote || byte == UInt8(ascii: "\\") { return }
-            cursor.at += 1
-        }
+        return UnsafePointer(UnsafeMutableRawPointer(found).assumingMemoryBound(to: UInt8.self))
     }
 
     /// A number, `true`, `null`, `None`: up to what ends a value; nil when there is nothing.

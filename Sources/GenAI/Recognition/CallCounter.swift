@@ -42,6 +42,9 @@ package struct CallCounter: ~Copyable {
     private var below: [Below] = []
     /// Open-addressed: index of a record + 1, by trace and span id.
     private var slots: [UInt32] = []
+    /// Bits that stand for span ids of candidates, then bits for response ids.
+    private var marks: [UInt64] = []
+    private static let marksBits = 15
 
     private struct Below {
         var input: Int64 = 0
@@ -85,10 +88,12 @@ package struct CallCounter: ~Copyable {
     package mutating func decide(_ form: Form) {
         decisions.removeAll(keepingCapacity: true)
         below.removeAll(keepingCapacity: true)
-        for record in records { decisions.append(Decision(rule: record.aggregate)) }
-        below = [Below](repeating: Below(), count: records.count)
+        for index in records.indices { decisions.append(Decision(rule: records[index].aggregate)) }
         guard records.count > 1 || form == .wholeTraces else { return }
         settleSiblings()
+        if form == .batch, !mayRelate() { return }
+        below.removeAll(keepingCapacity: true)
+        below.append(contentsOf: repeatElement(Below(), count: records.count))
         link()
         settleResponses()
         let order = deepestFirst()
@@ -105,6 +110,33 @@ package struct CallCounter: ~Copyable {
         }
         if form == .wholeTraces { settleLoneAggregates(order) }
     }
+
+    /// Whether a call may be below another one, or share its response id. True too often, never false wrongly: hashes of
+    /// ids are compared. Most batches have neither.
+    private mutating func mayRelate() -> Bool {
+        let mask = (1 << Self.marksBits) - 1
+        if marks.isEmpty { marks = [UInt64](repeating: 0, count: 2 << (Self.marksBits - 6)) }
+        for index in marks.indices { marks[index] = 0 }
+        let responses = 1 << (Self.marksBits - 6)
+        for index in records.indices where records[index].isCandidate {
+            let span = Self.mark(records[index].spanID) & mask
+            marks[span >> 6] |= 1 << UInt64(span & 63)
+            guard records[index].response != 0 else { continue }
+            let response = Self.mark(records[index].response) & mask
+            let bit: UInt64 = 1 << UInt64(response & 63)
+            if marks[responses + response >> 6] & bit != 0 { return true }
+            marks[responses + response >> 6] |= bit
+        }
+        for index in records.indices where records[index].parentSpanID != 0 {
+            let parent = Self.mark(records[index].parentSpanID) & mask
+            if marks[parent >> 6] & 1 << UInt64(parent & 63) != 0 { return true }
+        }
+        return false
+    }
+
+    /// Span ids are random mostly, but need not be.
+    @inline(__always)
+    private static func mark(_ id: UInt64) -> Int { Int(truncatingIfNeeded: (id &* 0x9E37_79B9_7F4A_7C15) >> 40) }
 
     // MARK: Links
 

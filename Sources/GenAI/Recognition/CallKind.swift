@@ -105,9 +105,9 @@ package enum ProviderOrigin: UInt8, Sendable {
 /// What went wrong with a call, for grouping.
 package enum ErrorCategory: UInt8, CaseIterable, Sendable {
     case none, rateLimit, quota, timeout, cancelled, authentication, invalidRequest, contentFilter, server, tool
-    case connection, other
+    case connection, other, overloaded, contextLength, modelNotFound, outputParse
 
-    /// Its name in mapping files and metrics.
+    /// Its name in mapping files.
     package var name: StaticString { Self.names[Int(rawValue)] }
 
     init?(name: some Sequence<UInt8>) {
@@ -120,6 +120,44 @@ package enum ErrorCategory: UInt8, CaseIterable, Sendable {
 
     private static let names: [StaticString] = [
         "none", "rate-limit", "quota", "timeout", "cancelled", "authentication", "invalid-request", "content-filter",
-        "server", "tool", "connection", "other",
+        "server", "tool", "connection", "other", "overloaded", "context-length", "model-not-found", "output-parse",
     ]
+
+    /// Its name in metrics.
+    package var metricName: StaticString {
+        switch self {
+        case .none: ""
+        case .rateLimit: "rate_limit"
+        case .quota: "quota"
+        case .timeout: "timeout"
+        case .cancelled: "cancelled"
+        case .authentication: "auth"
+        case .invalidRequest: "invalid_request"
+        case .contentFilter: "content_filter"
+        case .server: "internal"
+        case .tool: "tool_error"
+        case .connection: "network"
+        case .other: "other"
+        case .overloaded: "overloaded"
+        case .contextLength: "context_length"
+        case .modelNotFound: "model_not_found"
+        case .outputParse: "output_parse"
+        }
+    }
+
+    /// By the status of an HTTP answer, 400 or more.
+    init(status: Int64) {
+        switch status {
+        case 401, 403: self = .authentication
+        case 402: self = .quota
+        case 404: self = .modelNotFound
+        case 408, 504: self = .timeout
+        case 429: self = .rateLimit
+        case 499: self = .cancelled
+        case 503, 529: self = .overloaded
+        case 500...599: self = .server
+        case 400...499: self = .invalidRequest
+        default: self = .other
+        }
+    }
 }

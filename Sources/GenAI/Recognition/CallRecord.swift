@@ -27,18 +27,25 @@ package struct CallRecord: Sendable, Equatable {
 
     /// The record of a recognised span.
     package init(_ call: ModelCall) {
-        traceID = call.traceID
-        spanID = call.spanID
-        parentSpanID = call.parentSpanID
-        model = Self.hash((call.responseModel ?? call.requestModel).map(ModelFamily.name))
-        response = Self.hash(call.responseID)
-        scope = call.scope
-        startTime = call.startTime
-        endTime = call.endTime
-        input = call.usage.input ?? -1
-        output = call.usage.output ?? -1
-        kind = call.kind
-        aggregate = call.aggregate
+        self = withUnsafePointer(to: call) { call in
+            CallRecord(call, model: Self.modelHash(call.pointee.responseModel ?? call.pointee.requestModel))
+        }
+    }
+
+    /// The same for a caller that knows the hash of the model's name. Only priceable spans are compared by it.
+    package init(_ call: UnsafePointer<ModelCall>, model: UInt64) {
+        traceID = call.pointee.traceID
+        spanID = call.pointee.spanID
+        parentSpanID = call.pointee.parentSpanID
+        self.model = model
+        response = Self.hash(call.pointee.responseID)
+        scope = call.pointee.scope
+        startTime = call.pointee.startTime
+        endTime = call.pointee.endTime
+        input = call.pointee.usage.input ?? -1
+        output = call.pointee.usage.output ?? -1
+        kind = call.pointee.kind
+        aggregate = call.pointee.aggregate
     }
 
     /// A span that is no AI span. It only links others.
@@ -89,12 +96,14 @@ package struct CallRecord: Sendable, Equatable {
             && left.scope == right.scope && left.startTime == right.startTime && left.endTime == right.endTime
     }
 
-    /// FNV-1a, 64 bits; the same in every process. 0 stands for "none".
-    static func hash(_ text: UnsafeRawBufferPointer?) -> UInt64 {
+    /// Hash of what stays of a model's name without its version.
+    static func modelHash(_ name: UnsafeRawBufferPointer?) -> UInt64 { hash(name.map(ModelFamily.name)) }
+
+    /// A hash of a name, the same in every process. 0 stands for "none".
+    package static func hash(_ text: UnsafeRawBufferPointer?) -> UInt64 {
         guard let text, text.count > 0 else { return 0 }
-        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-        for byte in text.prefix(maximumHashed) { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
-        return max(1, hash)
+        let head = UnsafeRawBufferPointer(rebasing: text.prefix(maximumHashed))
+        return max(1, NameHash.of(head, .nothing, seed: 0))
     }
 
     /// Bytes of a name that are hashed.

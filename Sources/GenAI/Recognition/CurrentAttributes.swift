@@ -7,34 +7,117 @@ extension GenAIMapping {
     ///
     /// Where the answer meets `ModelCall.outdated`, the span has the name with another value: remove that attribute, or
     /// rely on readers that take the last of equal keys, as Martlet's does.
-    package func fieldsToWrite(_ call: ModelCall) -> CallFields {
-        var fields = call.present.subtracting(call.current)
-        if call.usage.cacheWrite5m != nil, !call.present.contains(.cacheWrite) {
+    package func fieldsToWrite(_ call: UnsafePointer<ModelCall>) -> CallFields {
+        var fields = call.pointee.present.subtracting(call.pointee.current)
+        if call.pointee.usage.cacheWrite5m != nil, !call.pointee.present.contains(.cacheWrite) {
             fields.insert(CallFields(.cacheWrite))
         }
-        if call.needsUsageMark { fields.insert(CallFields(.usageMark)) } else { fields.remove(CallFields(.usageMark)) }
+        if call.pointee.needsUsageMark {
+            fields.insert(CallFields(.usageMark))
+        } else {
+            fields.remove(CallFields(.usageMark))
+        }
         return fields.intersection(writtenFields)
     }
 
-    /// Appends `fields` of `call` as attributes of a span. Fields without a value or a name are passed over.
-    package func append(_ fields: CallFields, of call: ModelCall, to writer: inout WireWriter) {
+    /// Whether an attribute is an older or another name of one of `fields`, which stand under their current names.
+    /// Never one whose value is structured, and never a name that others than AI instrumentations use.
+    package func isOriginal(_ key: UnsafeRawBufferPointer, of fields: CallFields) -> Bool {
+        guard key.count >= 4, let base = key.baseAddress else { return false }
+        let position = keys.find(base, key.count)
+        guard position >= 0, entries[position].root == 0, entries[position].actionCount > 0 else { return false }
+        for name: StaticString in [
+            "session.id", "enduser.id", "db.system", "tool.name", "agent.name", "operation.name",
+        ]
+        where sameBytes(key, UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)) {
+            return false
+        }
+        let first = Int(entries[position].firstAction)
+        return (first..<first + Int(entries[position].actionCount)).allSatisfy { index in
+            !actions[index].flags.contains(.isCurrent) && fields.contains(actions[index].field)
+        }
+    }
+
+    /// Appends `fields` of a call as attributes of a span. Fields without a value or a name are passed over.
+    package func append(_ fields: CallFields, of call: UnsafePointer<ModelCall>, to writer: inout WireWriter) {
         var rest = fields.rawValue
         while rest != 0 {
             let index = rest.trailingZeroBitCount
             rest &= rest &- 1
-            guard let field = CallField(rawValue: UInt8(index)) else { return }
-            let name = writtenName(field)
-            guard name.count > 0 else { continue }
-            if field == .finish {
-                guard call.present.contains(.finish) else { continue }
-                // The closure below must not capture a borrowed value; reading the reasons needs only these bytes.
-                let reasons = call.finishReasons
-                writer.append(attribute: name) { ModelCall.forEachReason(of: reasons, $0) }
-            } else if let content = call.content(field) {
-                writer.append(field: WireWriter.spanAttributes, key: name, content)
+            let key = writtenKeys[index]
+            guard key.count > 0 else { continue }
+            if index < CallField.textSlots {
+                appendText(index, key, call, &writer)
+            } else if let field = CallField(rawValue: UInt8(index)) {
+                appendOther(field, key, call, &writer)
             }
         }
     }
+
+    @inline(__always)
+    private func appendText(
+        _ index: Int, _ key: UnsafeRawBufferPointer, _ call: UnsafePointer<ModelCall>, _ writer: inout WireWriter
+    ) {
+        if index == Int(CallField.usageMark.rawValue), call.pointee.needsUsageMark {
+            return writer.append(encodedKey: key, .literal("inclusive"))
+        }
+        guard call.pointee.present.rawValue & 1 &<< UInt64(index) != 0 else { return }
+        writer.append(encodedKey: key, text: call.pointee.texts[index])
+    }
+
+    private func appendOther(
+        _ field: CallField, _ key: UnsafeRawBufferPointer, _ call: UnsafePointer<ModelCall>,
+        _ writer: inout WireWriter
+    ) {
+        if field == .finish {
+            guard call.pointee.present.contains(.finish) else { return }
+            let reasons = call.pointee.finishReasons
+            if reasons.form == .text, let first = reasons.content.first, first != UInt8(ascii: "["),
+                first != UInt8(ascii: "\""), writer.append(encodedKey: key, list: reasons.content)
+            {
+                return
+            }
+            writer.append(attribute: writtenName(.finish)) { ModelCall.forEachReason(of: reasons, $0) }
+        } else if let content = call.pointee.content(field) {
+            writer.append(encodedKey: key, content)
+        }
+    }
+}
+
+/// The key of every field that is written, encoded as the beginning of a KeyValue: up to its value.
+final class WrittenKeys: Sendable {
+    // Sendable: written before `init` returns and never after.
+    private nonisolated(unsafe) let slices: UnsafeMutablePointer<UnsafeRawBufferPointer>
+    private nonisolated(unsafe) let block: UnsafeMutableRawPointer
+
+    /// - Parameter names: by field; empty where a field is not written.
+    init(_ names: [UnsafeRawBufferPointer]) {
+        var writer = WireWriter()
+        var ends: [Int] = []
+        for name in names {
+            if name.count > 0 {
+                writer.append(field: 1, bytes: name)
+                writer.append(tag: 2, .lengthDelimited)
+            }
+            ends.append(writer.count)
+        }
+        block = .allocate(byteCount: max(1, writer.count), alignment: 8)
+        block.copyMemory(from: writer.bytes.baseAddress ?? UnsafeRawPointer(block), byteCount: writer.count)
+        slices = .allocate(capacity: max(1, names.count))
+        var start = 0
+        for (index, end) in ends.enumerated() {
+            (slices + index).initialize(to: UnsafeRawBufferPointer(start: block + start, count: end - start))
+            start = end
+        }
+    }
+
+    deinit {
+        slices.deallocate()
+        block.deallocate()
+    }
+
+    @inline(__always)
+    subscript(_ field: Int) -> UnsafeRawBufferPointer { slices[field] }
 }
 
 extension ModelCall {
@@ -62,22 +145,4 @@ extension ModelCall {
         case .reasons: return nil
         }
     }
-}
-
-/// Names of attributes that Martlet adds itself, in the order of `docs`: costs and states, beside those of the mapping.
-package enum AddedAttribute {
-    /// Double, US dollars; read by most backends.
-    package static var cost: StaticString { "gen_ai.usage.cost" }
-    package static var inputCost: StaticString { "gen_ai.cost.input" }
-    package static var outputCost: StaticString { "gen_ai.cost.output" }
-    package static var cacheReadCost: StaticString { "gen_ai.cost.cache_read" }
-    package static var cacheWriteCost: StaticString { "gen_ai.cost.cache_write" }
-    /// ISO 4217.
-    package static var currency: StaticString { "gen_ai.cost.currency" }
-    /// `provider`, `instrumentation` or `collector`.
-    package static var source: StaticString { "gen_ai.cost.source" }
-    /// Date of the price table.
-    package static var priceVersion: StaticString { "gen_ai.cost.price_version" }
-    /// `priced`, `no_model`, `no_price`, `no_usage`, `aggregate` or `skipped`.
-    package static var status: StaticString { "gen_ai.cost.status" }
 }

@@ -9,13 +9,18 @@ package final class GenAIMapping: @unchecked Sendable {
 
     /// Most bytes of a mapping file: 1 MiB.
     package static let maximumSize = 1 << 20
+    /// Bytes of the longest attribute name that is written.
+    package static let longestWrittenName = 100
 
     /// The `version` line of the file.
     package let version: String
     /// Attribute names under which fields are written, by field; empty where a field is not written.
     let writtenNames: [UnsafeRawBufferPointer]
     /// The fields that are written.
-    let writtenFields: CallFields
+    package let writtenFields: CallFields
+    /// Names of the attributes that are added.
+    package let costs: CostAttributeNames
+    let writtenKeys: WrittenKeys
 
     let keys: NameTable
     let entries: UnsafeMutablePointer<KeyEntry>
@@ -45,19 +50,25 @@ package final class GenAIMapping: @unchecked Sendable {
     let vectors: NameTable
     let errors: NameTable
     let errorPrefixes: [(prefix: Glob, category: ErrorCategory)]
+    /// In lower case, in the order in which they are looked for.
+    let errorMessages: [(text: [UInt8], category: ErrorCategory)]
     /// Names that values are translated to.
     let names: UnsafeMutablePointer<UnsafeRawBufferPointer>
     let sources: [UnsafeRawBufferPointer]
     let scopeGlobs: [(glob: Glob, source: UInt8)]
     let usage: [UsageLine]
 
+    /// Which attributes hold content.
+    let content: ContentNames
+
     private let store: NameStore
 
     /// The mapping that is part of the program.
     ///
+    /// - Parameter costs: names of the attributes that are added, which are recognised on spans that have them.
     /// - Throws: never, unless the program was built with a broken file; the tests load it.
-    package static func builtIn() throws(MappingError) -> GenAIMapping {
-        try GenAIMapping(bytes: PackageResources.genai_mapping[...])
+    package static func builtIn(costs: CostAttributeNames = CostAttributeNames()) throws(MappingError) -> GenAIMapping {
+        try GenAIMapping(bytes: PackageResources.genai_mapping[...], costs: costs)
     }
 
     /// Reads a mapping from a file. Blocks on the disk.
@@ -77,17 +88,22 @@ package final class GenAIMapping: @unchecked Sendable {
     /// Reads a mapping from the bytes of its text, which are not kept.
     ///
     /// - Throws: the first fault, with its line.
-    package convenience init(bytes: ArraySlice<UInt8>) throws(MappingError) {
+    package convenience init(
+        bytes: ArraySlice<UInt8>, costs: CostAttributeNames = CostAttributeNames()
+    ) throws(MappingError) {
         guard bytes.count <= Self.maximumSize else {
             throw MappingError(line: 0, message: "a mapping has at most \(Self.maximumSize) bytes")
         }
         var builder = MappingBuilder()
         for line in MappingLine.lines(of: bytes) { try builder.read(line) }
-        self.init(try builder.finished())
+        try builder.add(costs)
+        self.init(try builder.finished(), costs)
     }
 
-    init(_ finished: MappingBuilder.Finished) {
+    init(_ finished: MappingBuilder.Finished, _ costs: CostAttributeNames) {
         version = finished.version
+        self.costs = costs
+        writtenKeys = WrittenKeys(finished.writtenNames)
         writtenNames = finished.writtenNames
         writtenFields = CallField.allCases.reduce(into: CallFields()) { fields, field in
             if finished.writtenNames[Int(field.rawValue)].count > 0 { fields.insert(CallFields(field)) }
@@ -119,10 +135,12 @@ package final class GenAIMapping: @unchecked Sendable {
         vectors = NameTable(finished.vectors)
         errors = NameTable(finished.errors)
         errorPrefixes = finished.errorPrefixes
+        errorMessages = finished.errorMessages
         names = Self.freeze(finished.names)
         sources = finished.sources
         scopeGlobs = finished.scopeGlobs
         usage = finished.usage
+        content = finished.content
         store = finished.store
     }
 

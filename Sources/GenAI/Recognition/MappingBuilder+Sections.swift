@@ -128,6 +128,14 @@ extension MappingBuilder {
     }
 
     mutating func readError(_ line: MappingLine) throws(MappingError) {
+        if line.text(0) == "message" {
+            try require(line, 3)
+            guard let category = ErrorCategory(name: line.words[2]), !line.words[1].isEmpty else {
+                throw line.fault("expected `message TEXT CATEGORY`")
+            }
+            result.errorMessages.append((line.words[1].map(foldASCII), category))
+            return
+        }
         try require(line, 2)
         guard let category = ErrorCategory(name: line.words[1]) else {
             throw line.fault("error category \"\(line.text(1))\" is unknown")
@@ -137,5 +145,24 @@ extension MappingBuilder {
         } else {
             result.errors.append((line.words[0], Int(category.rawValue)))
         }
+    }
+
+    /// `KEY`, `not KEY` or `event=NAME`; a KEY has one `*` at most, anywhere.
+    mutating func readContent(_ line: MappingLine) throws(MappingError) {
+        if line.text(0) == "not" {
+            try require(line, 2)
+            result.content.exceptions.append(line.words[1])
+            return
+        }
+        try require(line, 1)
+        if let event = Self.value(of: "event=", in: line.words[0]) {
+            guard let name = ContentNames.Pattern(event) else {
+                throw line.fault("an event's name has one `*` at most")
+            }
+            result.content.events.append(name)
+            return
+        }
+        guard let pattern = ContentNames.Pattern(line.words[0]) else { throw line.fault("a key has one `*` at most") }
+        result.content.add(pattern)
     }
 }

@@ -27,10 +27,12 @@ extension MappingBuilder {
         var vectors: [(name: [UInt8], value: Int)] = []
         var errors: [(name: [UInt8], value: Int)] = []
         var errorPrefixes: [(prefix: Glob, category: ErrorCategory)] = []
+        var errorMessages: [(text: [UInt8], category: ErrorCategory)] = []
         var names: [UnsafeRawBufferPointer] = []
         var sources: [UnsafeRawBufferPointer] = []
         var scopeGlobs: [(glob: Glob, source: UInt8)] = []
         var usage: [UsageLine] = []
+        var content = ContentNames()
         let store = NameStore()
     }
 
@@ -44,10 +46,25 @@ extension MappingBuilder {
         for index in result.eventEntries.indices {
             result.eventEntries[index].firstValue = UInt16(result.eventValues.count)
             result.eventEntries[index].valueCount = UInt16(eventValueDrafts[index].count)
+            result.eventEntries[index].hasKeys = eventValueDrafts[index].contains { $0.key.count > 0 }
             result.eventValues += eventValueDrafts[index]
         }
         inheritFromPatterns()
         return result
+    }
+
+    /// Notes the keys of attributes that are added, beside what they mean otherwise.
+    mutating func add(_ costs: CostAttributeNames) throws(MappingError) {
+        for attribute in CostAttribute.allCases {
+            let name = Array(costs[attribute].utf8)
+            // A shorter name is no key that is looked up; the configuration refuses it.
+            guard name.count >= 4, name.count <= 255 else { continue }
+            if draftIndex[name] == nil {
+                drafts.append(KeyDraft(text: name))
+                draftIndex[name] = drafts.count - 1
+            }
+            if let index = draftIndex[name] { drafts[index].entry.added = UInt8(attribute.rawValue + 1) }
+        }
     }
 
     private mutating func add(_ draft: KeyDraft) {

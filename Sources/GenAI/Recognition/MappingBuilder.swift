@@ -19,7 +19,7 @@ struct MappingBuilder {
 
     enum Section: String {
         case sources, recognise, evidence, marks, field, repeats, operations, names, providers, hosts, models, vectors
-        case usage, errors
+        case usage, errors, content
     }
 
     var result = Finished()
@@ -59,6 +59,7 @@ struct MappingBuilder {
             result.vectors.append((line.words[0], name(line.words[1])))
         case .usage: try readUsage(line)
         case .errors: try readError(line)
+        case .content: try readContent(line)
         }
     }
 
@@ -90,6 +91,9 @@ struct MappingBuilder {
         if line.words.count > 2 {
             guard line.words.count == 4, line.text(2) == "=" else {
                 throw line.fault("expected `field NAME` or `field NAME = ATTRIBUTE`")
+            }
+            guard line.words[3].count <= GenAIMapping.longestWrittenName else {
+                throw line.fault("a name that is written has at most \(GenAIMapping.longestWrittenName) bytes")
             }
             result.writtenNames[Int(field.rawValue)] = intern(line.words[3])
         }

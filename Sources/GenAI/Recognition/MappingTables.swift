@@ -62,6 +62,8 @@ struct KeyEntry {
     var mark: UInt8 = 0
     var isEvidence = false
     var isAggregated = false
+    /// The key is that of an attribute that Martlet adds: counted from 1 in the order of `CostAttribute`; 0: it is not.
+    var added: UInt8 = 0
 }
 
 /// A line of `recognise`.
@@ -126,6 +128,8 @@ struct EventEntry {
     /// Its lines in `GenAIMapping.eventValues`.
     var firstValue: UInt16 = 0
     var valueCount: UInt16 = 0
+    /// Some of the lines name an attribute.
+    var hasKeys = false
     /// Fields that it may fill.
     var fields: CallFields = []
 }

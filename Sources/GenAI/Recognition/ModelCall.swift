@@ -58,6 +58,9 @@ package struct ModelCall {
     /// Tokens in the normal form of `TokenUsage`: inclusive, whatever was reported.
     package internal(set) var usage = TokenUsage()
 
+    /// Attributes of the kind that Martlet adds and that are on the span. Not all of them when `marks` has `truncated`.
+    package internal(set) var presentCosts: PresentCosts = []
+
     // MARK: The fields
 
     /// Fields that have a value.
@@ -94,11 +97,20 @@ package struct ModelCall {
         usageRule = .none
         errorCategory = .none
         marks = []
+        presentCosts = []
         usage = TokenUsage()
         present = []
         current = []
         outdated = []
         finishReasons = AttributeValue()
+    }
+
+    /// Fills `presentCosts` from all attributes of a span that has more than are read.
+    package mutating func look(
+        forCostsIn payload: UnsafeRawBufferPointer, _ tail: UnsafeRawBufferPointer, _ names: CostAttributeNames
+    ) {
+        presentCosts.formUnion(PresentCosts(payload, names))
+        if tail.count > 0 { presentCosts.formUnion(PresentCosts(tail, names)) }
     }
 
     /// The text of a field; nil when it has none or is not a text.

@@ -3,15 +3,19 @@ package struct PresentCosts: OptionSet, Sendable {
     package let rawValue: UInt8
     package init(rawValue: UInt8) { self.rawValue = rawValue }
 
-    /// Some attribute that Martlet might add is there: `gen_ai.usage.cost` or `gen_ai.cost.…`.
+    /// Some attribute that Martlet might add is there.
     package static let anything = PresentCosts(rawValue: 1 << 0)
-    /// `gen_ai.cost.status` is `aggregate`: who wrote it saw that the call is counted on another span.
+    /// The status is `aggregate`: who wrote it saw that the call is counted on another span.
     package static let aggregate = PresentCosts(rawValue: 1 << 1)
-    /// `gen_ai.cost.source` is `collector`: a Martlet has priced the span before.
+    /// The source is `collector`: a Martlet has priced the span before.
     package static let ofCollector = PresentCosts(rawValue: 1 << 2)
 
-    /// Looks at an encoded Span message, or a part of one. Never fails: what cannot be read is not there.
-    package init(_ span: UnsafeRawBufferPointer) {
+    /// A Martlet has seen that the span came before.
+    package static let resent = PresentCosts(rawValue: 1 << 3)
+
+    /// Looks at an encoded Span message, or a part of one, whatever its length. Never fails: what cannot be read is not
+    /// there. For spans with more attributes than the recogniser reads; it fills `ModelCall.presentCosts` itself.
+    package init(_ span: UnsafeRawBufferPointer, _ names: CostAttributeNames) {
         self = []
         guard var cursor = WireCursor(span) else { return }
         while let tag = cursor.varint() {
@@ -20,40 +24,18 @@ package struct PresentCosts: OptionSet, Sendable {
                 continue
             }
             guard let message = cursor.payload() else { return }
-            // The shortest key of interest has 17 bytes, and most keys are ruled out by their first eight.
-            guard message.end - message.at >= 19 else { continue }
-            if message.at[0] == 0x0A, message.at[1] < 0x80,
-                UnsafeRawPointer(message.at + 2).loadUnaligned(as: UInt64.self) | Self.eighth != Self.prefix
-            {
-                continue
-            }
-            look(at: message)
+            guard let attribute = WireAttribute(message) else { continue }
+            let key = UnsafeRawBufferPointer(start: attribute.key, count: attribute.keyCount)
+            if let name = names.attribute(named: key) { note(name, AttributeValue(attribute.value)) }
         }
     }
 
-    /// `gen_ai.`, whatever the eighth byte.
-    private static var prefix: UInt64 { UInt64(littleEndian: 0xFF2E_6961_5F6E_6567) }
-    private static var eighth: UInt64 { UInt64(littleEndian: 0xFF00_0000_0000_0000) }
-
-    private mutating func look(at message: WireCursor) {
-        guard let attribute = WireAttribute(message) else { return }
-        let key = UnsafeRawBufferPointer(start: attribute.key, count: attribute.keyCount)
-        if equals(key, AddedAttribute.cost) {
-            insert(.anything)
-        } else if equals(key, AddedAttribute.status) {
-            insert(.anything)
-            let value = AttributeValue(attribute.value)
-            if value.form == .text, equals(value.content, "aggregate") { insert(.aggregate) }
-        } else if equals(key, AddedAttribute.source) {
-            insert(.anything)
-            let value = AttributeValue(attribute.value)
-            if value.form == .text, equals(value.content, "collector") { insert(.ofCollector) }
-        } else if key.count > 12, equals(UnsafeRawBufferPointer(rebasing: key[..<12]), "gen_ai.cost.") {
-            insert(.anything)
-        }
-    }
-
-    private func equals(_ text: UnsafeRawBufferPointer, _ name: StaticString) -> Bool {
-        sameBytes(text, UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
+    /// Takes note of an attribute with one of the names.
+    mutating func note(_ attribute: CostAttribute?, _ value: AttributeValue) {
+        insert(.anything)
+        if attribute == .resent { insert(.resent) }
+        guard value.form == .text else { return }
+        if attribute == .status, equalsFolded(value.content, "aggregate") { insert(.aggregate) }
+        if attribute == .source, equalsFolded(value.content, "collector") { insert(.ofCollector) }
     }
 }

@@ -8,11 +8,13 @@ package struct SpanRecogniser: ~Copyable {
     package static let maximumEvents = 256
     /// Bytes of structured text (JSON in attributes) that are read on one span.
     package static let maximumStructuredBytes = 256 << 10
-    /// Longest structured text that is read for little: see `short` in the mapping's format.
-    package static let maximumShortText = 16 << 10
+    /// Longest structured text that is read whole for little: see `short` in the mapping's format.
+    package static let maximumShortText = 512
 
     package let mapping: GenAIMapping
     private let scan: SpanScan
+    /// Of the last spans, the newest lowest: 1 for an AI span. After four in a row the next one is read at once.
+    private var history: UInt8 = 0
     private let idle: UnsafeMutablePointer<ModelCall>
 
     package init(mapping: GenAIMapping) {
@@ -37,18 +39,29 @@ package struct SpanRecogniser: ~Copyable {
         _ payload: UnsafeRawBufferPointer, tail: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
         scope: SpanScope, into call: inout ModelCall
     ) -> Bool {
-        guard scope.hasNamedSpans || scan.mayBeAI(payload) || tail.count > 0 && scan.mayBeAI(tail) else {
+        withUnsafeMutablePointer(to: &call) { recognise(payload, tail, scope, $0) }
+    }
+
+    /// The same for a call at an address.
+    package mutating func recognise(
+        _ payload: UnsafeRawBufferPointer, _ tail: UnsafeRawBufferPointer, _ scope: SpanScope,
+        _ call: UnsafeMutablePointer<ModelCall>
+    ) -> Bool {
+        history = history &<< 1
+        guard
+            history & 0x1E == 0x1E || scope.hasNamedSpans || scan.mayBeAI(payload)
+                || tail.count > 0 && scan.mayBeAI(tail)
+        else {
             return false
         }
-        return withUnsafeMutablePointer(to: &call) { call in
-            scan.begin(call, scopeSource: scope.source)
-            call.pointee.scope = scope.hash
-            let found = scan.finish(
-                WireCursor(from: scan.read(payload), to: payload),
-                tail.count > 0 ? WireCursor(from: scan.read(tail), to: tail) : nil, scope)
-            scan.call = idle
-            return found
-        }
+        scan.begin(call, scopeSource: scope.source)
+        call.pointee.scope = scope.hash
+        let found = scan.finish(
+            WireCursor(from: scan.read(payload), to: payload),
+            tail.count > 0 ? WireCursor(from: scan.read(tail), to: tail) : nil, scope)
+        scan.call = idle
+        if found { history |= 1 }
+        return found
     }
 }
 
@@ -76,6 +89,8 @@ final class SpanScan {
     /// span. Spans of one emitter have the same keys in the same order, and a guess is checked faster than a hash.
     private let successors: UnsafeMutablePointer<UInt16>
     private var lastKey = 0
+    /// Position of the last event's name; -1 at the start.
+    var lastEvent = -1
     private let offsets: (texts: Int, numbers: Int, ranks: Int)
     var scopeSource: UInt8?
 
@@ -235,7 +250,14 @@ final class SpanScan {
     func read(_ bytes: UnsafeRawBufferPointer) -> Address? {
         guard var cursor = WireCursor(bytes) else { return nil }
         var firstEvent: Address?
+        cursor.at = readHead(cursor)
         while cursor.at < cursor.end {
+            // In runs, as they are written.
+            while cursor.at < cursor.end, cursor.at.pointee == 0x4A {
+                cursor.at += 1
+                guard let payload = cursor.payload() else { return firstEvent }
+                read(attribute: payload)
+            }
             let start = cursor.at
             guard let tag = cursor.varint() else { return firstEvent }
             if tag & 7 == 2 {
@@ -255,6 +277,34 @@ final class SpanScan {
             }
         }
         return firstEvent
+    }
+
+    /// Reads what stands before the attributes, as far as it stands there in the order of the fields' numbers, which is
+    /// how everybody writes it: a walk without surprises. The answer is where the general walk goes on.
+    @inline(__always)
+    private func readHead(_ cursor: WireCursor) -> Address {
+        var at = cursor.at
+        let end = cursor.end
+        guard end - at >= 28, at[0] == 0x0A, at[1] == 16, at[18] == 0x12, at[19] == 8 else { return at }
+        call.pointee.traceID = (Self.word(at + 2), Self.word(at + 10))
+        call.pointee.spanID = Self.word(at + 20)
+        at += 28
+        if end - at >= 10, at[0] == 0x22, at[1] == 8 {
+            call.pointee.parentSpanID = Self.word(at + 2)
+            at += 10
+        }
+        if end - at >= 2, at[0] == 0x2A, at[1] < 0x80, end - at >= 2 &+ Int(at[1]) {
+            let size = Int(at[1])
+            call.pointee.name = UnsafeRawBufferPointer(start: at + 2, count: size)
+            at += 2 &+ size
+        }
+        if end - at >= 2, at[0] == 0x30, at[1] < 0x80 { at += 2 }
+        if end - at >= 18, at[0] == 0x39, at[9] == 0x41 {
+            call.pointee.startTime = UInt64(littleEndian: UnsafeRawPointer(at + 1).loadUnaligned(as: UInt64.self))
+            call.pointee.endTime = UInt64(littleEndian: UnsafeRawPointer(at + 10).loadUnaligned(as: UInt64.self))
+            at += 18
+        }
+        return at
     }
 
     /// The other length-delimited fields.
@@ -328,6 +378,7 @@ final class SpanScan {
         if entry.mark > mark { mark = entry.mark }
         if entry.isEvidence { hasEvidence = true }
         if entry.isAggregated { isAggregated = true }
+        if entry.added != 0, addedRank == 0 { note(added: entry.added, value) }
         guard entry.actionCount > 0 || entry.root != 0 else { return }
         if entry.actionCount == 1, entry.root == 0, addedRank == 0,
             takePlainly(value, actions[Int(entry.firstAction)])
@@ -342,6 +393,12 @@ final class SpanScan {
             blobs[blobCount] = (entry.root, value)
             blobCount &+= 1
         }
+    }
+
+    /// An attribute that Martlet adds is there already.
+    @inline(never)
+    private func note(added: UInt8, _ value: WireCursor) {
+        call.pointee.presentCosts.note(CostAttribute(rawValue: Int(added) &- 1), AttributeValue(value))
     }
 
     // MARK: Slots

@@ -25,11 +25,17 @@ extension SpanScan {
         var cursor = message
         var time: UInt64 = 0
         var index = -1
-        while let tag = cursor.varint() {
-            if tag == 0x09, let value = cursor.fixed64() {
+        var attributes: Address?
+        while cursor.at < cursor.end {
+            let start = cursor.at
+            guard let tag = cursor.varint() else { break }
+            if tag == 0x1A {
+                if attributes == nil { attributes = start }
+                guard cursor.payload() != nil else { break }
+            } else if tag == 0x09, let value = cursor.fixed64() {
                 time = value
             } else if tag == 0x12, let name = cursor.payload() {
-                index = mapping.events.find(name.rest)
+                index = eventIndex(name.rest)
                 if index < 0 { return }
             } else {
                 cursor.skipField(tag)
@@ -38,42 +44,54 @@ extension SpanScan {
         guard index >= 0 else { return }
         let entry = mapping.eventEntries[index]
         if entry.isEvidence { hasEvidence = true }
-        if entry.valueCount > 0 { read(values: entry, of: message, at: time) }
-        if entry.repeats { readRepeated(message) }
+        let rest = WireCursor(attributes ?? message.end, message.end)
+        if entry.valueCount > 0 { read(values: entry, of: rest, at: time) }
+        if entry.repeats { readRepeated(rest) }
+    }
+
+    /// Events of one emitter have the same name mostly.
+    @inline(__always)
+    private func eventIndex(_ name: UnsafeRawBufferPointer) -> Int {
+        if lastEvent >= 0, let base = name.baseAddress, mapping.events.isName(base, name.count, at: lastEvent) {
+            return mapping.events.value(at: lastEvent)
+        }
+        guard name.count > 0, let base = name.baseAddress else { return -1 }
+        let position = mapping.events.position(of: base, name.count)
+        guard position >= 0 else { return -1 }
+        lastEvent = position
+        return mapping.events.value(at: position)
     }
 
     private func read(values entry: EventEntry, of message: WireCursor, at time: UInt64) {
-        for index in Int(entry.firstValue)..<Int(entry.firstValue) + Int(entry.valueCount) {
-            let line = mapping.eventValues[index]
-            let best = ranks[Int(line.action.field.rawValue)]
-            // Of several events the first counts, or the highest.
-            guard line.action.rank < best || line.action.flags.contains(.highest) else { continue }
-            if line.key.count == 0 {
-                let start = call.pointee.startTime
-                guard start > 0, time >= start, line.action.rank < best else { continue }
-                set(line.action.field, bits: (Double(time - start) / 1e9).bitPattern)
-                ranks[Int(line.action.field.rawValue)] = line.action.rank
-                call.pointee.current.remove(CallFields(line.action.field))
-            } else if let value = Self.value(of: line.key, in: message) {
-                take(AttributeValue(value), line.action, addedRank: 0)
-            }
+        let first = Int(entry.firstValue)
+        for index in first..<first + Int(entry.valueCount) where mapping.eventValues[index].key.count == 0 {
+            let action = mapping.eventValues[index].action
+            let start = call.pointee.startTime
+            guard start > 0, time >= start, action.rank < ranks[Int(action.field.rawValue)] else { continue }
+            set(action.field, bits: (Double(time - start) / 1e9).bitPattern)
+            ranks[Int(action.field.rawValue)] = action.rank
+            call.pointee.current.remove(CallFields(action.field))
         }
-    }
-
-    private static func value(of key: UnsafeRawBufferPointer, in message: WireCursor) -> WireCursor? {
+        guard entry.hasKeys else { return }
         var cursor = message
         while let tag = cursor.varint() {
             guard tag == 0x1A else {
                 cursor.skipField(tag)
                 continue
             }
-            guard let payload = cursor.payload() else { return nil }
-            guard let attribute = WireAttribute(payload), attribute.keyCount == key.count else { continue }
-            if sameBytes(UnsafeRawBufferPointer(start: attribute.key, count: attribute.keyCount), key) {
-                return attribute.value
+            guard let payload = cursor.payload() else { return }
+            guard let attribute = WireAttribute(payload) else { continue }
+            let key = UnsafeRawBufferPointer(start: attribute.key, count: attribute.keyCount)
+            for index in first..<first + Int(entry.valueCount)
+            where mapping.eventValues[index].key.count == key.count && sameBytes(key, mapping.eventValues[index].key) {
+                let action = mapping.eventValues[index].action
+                // Of several events the first counts, or the highest.
+                guard action.rank < ranks[Int(action.field.rawValue)] || action.flags.contains(.highest) else {
+                    continue
+                }
+                take(AttributeValue(attribute.value), action, addedRank: 0)
             }
         }
-        return nil
     }
 
     private func readRepeated(_ message: WireCursor) {

@@ -173,44 +173,12 @@ extension SpanScan {
     }
 
     private func settleError() {
-        var status = count(.httpStatus)
-        if let type = text(.errorType) {
-            if let category = errorCategory(ofType: type) {
-                call.pointee.errorCategory = category
-                return
-            }
-            status = AttributeValue(text: type).count ?? status
-        }
-        if let status, status >= 400 {
-            call.pointee.errorCategory = Self.category(ofStatus: status)
+        let category = mapping.errorCategory(
+            type: text(.errorType) ?? .nothing, message: .nothing, status: count(.httpStatus))
+        if category != .none {
+            call.pointee.errorCategory = category
         } else if call.pointee.isError || call.pointee.present.contains(.errorType) {
             call.pointee.errorCategory = .other
-        }
-    }
-
-    private func errorCategory(ofType type: UnsafeRawBufferPointer) -> ErrorCategory? {
-        if let category = lookUp(errorType: type) { return category }
-        // Class names come with their module: `openai.RateLimitError`.
-        guard type.count <= 256, let dot = type.lastIndex(of: UInt8(ascii: ".")) else { return nil }
-        return lookUp(errorType: UnsafeRawBufferPointer(rebasing: type[(dot + 1)...]))
-    }
-
-    private func lookUp(errorType type: UnsafeRawBufferPointer) -> ErrorCategory? {
-        let index = mapping.errors.findFolded(type)
-        if index >= 0 { return ErrorCategory(rawValue: UInt8(index)) }
-        return mapping.errorPrefixes.first { $0.prefix.matches(type) }?.category
-    }
-
-    private static func category(ofStatus status: Int64) -> ErrorCategory {
-        switch status {
-        case 401, 403: return .authentication
-        case 402: return .quota
-        case 408, 504: return .timeout
-        case 429: return .rateLimit
-        case 499: return .cancelled
-        case 500...599: return .server
-        case 400...499: return .invalidRequest
-        default: return .other
         }
     }
 }

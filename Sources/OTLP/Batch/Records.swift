@@ -15,6 +15,19 @@ package struct ItemRecord: Sendable, Equatable {
     package var size: Int { Int(count) + Int(tailCount) }
 }
 
+/// Fields to be appended to an item: where they lie in a writer. See `TelemetryBatch.append(_:from:)`.
+package struct ItemTail: Sendable {
+    package var item: UInt32
+    package var start: UInt32
+    package var count: UInt32
+
+    package init(item: UInt32, start: UInt32, count: UInt32) {
+        self.item = item
+        self.start = start
+        self.count = count
+    }
+}
+
 /// Where one `ScopeSpans`, `ScopeMetrics` or `ScopeLogs` lies in the request, and which items it holds.
 package struct ScopeRecord: Sendable, Equatable {
     package var offset: UInt32

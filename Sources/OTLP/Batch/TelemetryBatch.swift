@@ -144,6 +144,46 @@ package final class TelemetryBatch: @unchecked Sendable {
         return true
     }
 
+    /// Appends encoded fields to many items at once. In a batch without edits nothing is copied: the storage of `fields`
+    /// becomes the batch's, and `fields` is left empty. Tails of items that are not there are ignored.
+    ///
+    /// - Parameters:
+    ///   - tails: what to append to which item, as ranges of `fields`; an item may come once.
+    /// - Returns: false when the batch cannot grow; no item is changed then.
+    @discardableResult
+    package func append(_ tails: [ItemTail], from fields: inout WireWriter) -> Bool {
+        guard !fields.overflowed else { return false }
+        var joined = 0
+        for tail in tails where Int(tail.item) < items.count {
+            let old = Int(items[Int(tail.item)].tailCount)
+            if old > 0 { joined += old + Int(tail.count) }
+        }
+        let start = bytes.count + edits.count
+        if edits.count == 0, joined == 0 {
+            guard edits.takeContent(of: &fields) else { return false }
+        } else {
+            guard edits.reserve(fields.count + joined) else { return false }
+            edits.append(fields.bytes)
+        }
+        let end = bytes.count + edits.count
+        items.withUnsafeMutableBufferPointer { items in
+            for tail in tails where Int(tail.item) < items.count {
+                guard tail.count > 0, start + Int(tail.start) + Int(tail.count) <= end else { continue }
+                let item = Int(tail.item)
+                let old = items[item]
+                items[item].tailOffset = UInt32(start) + tail.start
+                items[item].tailCount = old.tailCount + tail.count
+                guard old.tailCount > 0 else { continue }
+                // What is new goes behind a copy of what was there. There is room.
+                items[item].tailOffset = UInt32(bytes.count + edits.count)
+                edits.append(slice(old.tailOffset, old.tailCount))
+                edits.append(slice(UInt32(start) + tail.start, tail.count))
+            }
+        }
+        isPristine = false
+        return true
+    }
+
     /// Replaces an item's message. Ignored when `index` is out of range.
     ///
     /// - Parameters:

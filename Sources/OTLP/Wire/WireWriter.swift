@@ -70,6 +70,15 @@ package struct WireWriter: ~Copyable {
         if length < count { count = max(0, length) }
     }
 
+    /// Overwrites bytes that have been written. Ignored when `source` does not lie within them.
+    package mutating func replace(at start: Int, with source: UnsafeRawBufferPointer) {
+        guard start >= 0, source.count > 0, start <= count - source.count, let base, let from = source.baseAddress
+        else {
+            return
+        }
+        memmove(base + start, from, source.count)
+    }
+
     /// The bytes written so far; valid until the next mutation.
     package var bytes: UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(start: base, count: count)
@@ -82,6 +91,18 @@ package struct WireWriter: ~Copyable {
         count = 0
         capacity = 0
         return taken
+    }
+
+    /// Takes the content of `other`, and gives it this writer's storage, empty. Nothing is copied.
+    ///
+    /// - Returns: false, and nothing is changed, when the content is incomplete or does not fit in `limit`.
+    package mutating func takeContent(of other: inout WireWriter) -> Bool {
+        guard !other.overflowed, !overflowed, other.count <= limit else { return false }
+        swap(&base, &other.base)
+        swap(&capacity, &other.capacity)
+        count = other.count
+        other.count = 0
+        return true
     }
 
     /// Room for `size` bytes that the caller has filled or fills at once; nil when refused.

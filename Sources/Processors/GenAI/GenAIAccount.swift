@@ -3,29 +3,25 @@ internal import Glibc
 internal import Synchronization
 internal import Telemetry
 
-/// What one call adds to the account. The slices are of the span; they are read at once and not kept.
+/// What one call adds to the account.
 struct GenAICharge {
-    var traceID: (UInt64, UInt64)
-    var spanID: UInt64
-    var provider: UnsafeRawBufferPointer
-    var model: UnsafeRawBufferPointer
     /// By `GenAIAccount.TokenType`; 0 when not reported.
     var tokens: InlineArray<5, Int64>
     var cost = Money.zero
+    /// Of the account, by provider and model.
+    var series: Int32
     /// False for a call without a cost, whatever `cost` is.
     var isPriced = false
     /// False for a span that is no call to be billed.
     var isBillable = true
 
-    init(_ call: ModelCall) {
-        traceID = call.traceID
-        spanID = call.spanID
-        let none = UnsafeRawBufferPointer(start: nil, count: 0)
-        provider = call.provider ?? none
-        model = call.responseModel ?? call.requestModel ?? none
+    @inline(__always)
+    init(_ call: UnsafePointer<ModelCall>, series: Int32) {
+        self.series = series
         tokens = [
-            call.usage.input ?? 0, call.usage.output ?? 0, call.usage.cacheRead ?? 0,
-            (call.usage.cacheWrite5m ?? 0) + (call.usage.cacheWrite1h ?? 0), call.usage.reasoning ?? 0,
+            call.pointee.usage.input ?? 0, call.pointee.usage.output ?? 0, call.pointee.usage.cacheRead ?? 0,
+            (call.pointee.usage.cacheWrite5m ?? 0) + (call.pointee.usage.cacheWrite1h ?? 0),
+            call.pointee.usage.reasoning ?? 0,
         ]
     }
 }
@@ -39,7 +35,7 @@ final class GenAIAccount: Sendable {
     static let maximumSeries = 256
     /// Bytes of a provider's or a model's name that count; the rest is cut off.
     static let maximumName = 128
-    /// Spans that are remembered so that they count once: 3 MiB, taken with the first AI span.
+    /// Spans that are remembered so that they count once: 1 MiB, taken with the first AI span.
     static let rememberedSpans = 65_536
 
     /// Kinds of tokens, in the order of `GenAICharge.tokens`.
@@ -72,13 +68,14 @@ final class GenAIAccount: Sendable {
 
     private struct State: ~Copyable {
         var counted: CountedSpans?
+        /// Of the spans that are being added.
+        var fingerprints: [UInt64] = []
         var calls = 0
         var tokens = InlineArray<5, Int>(repeating: 0)
         /// The first one is for all names beyond the bound.
         var series = [Series(provider: Array("other".utf8), model: Array("other".utf8))]
         /// Open-addressed: index of a series; 0 is free.
         var slots = [UInt16](repeating: 0, count: 1024)
-        var last = 0
         /// Series whose metrics are to be registered.
         var newCosts: [Int] = []
         var newUnpriced: [Int] = []
@@ -106,14 +103,19 @@ final class GenAIAccount: Sendable {
     }
 
     /// Adds the calls of one batch, but for spans that were counted before.
-    func add(_ charges: [GenAICharge]) {
+    ///
+    /// - Parameters:
+    ///   - spans: the spans of `charges`, in the same order.
+    /// - Returns: indices of those that were counted before.
+    func add(_ charges: [GenAICharge], _ spans: [(trace: (UInt64, UInt64), span: UInt64)]) -> [Int] {
+        var resent: [Int] = []
         let (costs, unpriced) = state.withLock { state in
-            if countsOnce, state.counted == nil { state.counted = CountedSpans(capacity: Self.rememberedSpans) }
-            for charge in charges {
-                if countsOnce, state.counted?.insert(traceID: charge.traceID, spanID: charge.spanID) == false {
-                    continue
-                }
-                Self.add(charge, &state)
+            if countsOnce {
+                let counted = state.counted ?? CountedSpans(capacity: Self.rememberedSpans)
+                state.counted = counted
+                resent = Self.add(charges, spans, once: counted, &state)
+            } else {
+                for charge in charges { Self.add(charge, &state) }
             }
             if state.newCosts.isEmpty, state.newUnpriced.isEmpty { return ([Int](), [Int]()) }
             defer {
@@ -124,14 +126,38 @@ final class GenAIAccount: Sendable {
         }
         for index in costs { registerCost(index) }
         for index in unpriced { registerUnpriced(index) }
+        return resent
     }
 
+    private static func add(
+        _ charges: [GenAICharge], _ spans: [(trace: (UInt64, UInt64), span: UInt64)], once counted: CountedSpans,
+        _ state: inout State
+    ) -> [Int] {
+        state.fingerprints.removeAll(keepingCapacity: true)
+        var touched: UInt64 = 0
+        for span in spans {
+            let fingerprint = counted.fingerprint(traceID: span.trace, spanID: span.span)
+            state.fingerprints.append(fingerprint)
+            touched |= counted.touch(fingerprint)
+        }
+        // Never true, which the compiler does not know: the places have to be read before they are needed.
+        if touched == 0, charges.isEmpty { return [] }
+        var resent: [Int] = []
+        for index in charges.indices {
+            if counted.insert(state.fingerprints[index]) {
+                add(charges[index], &state)
+            } else {
+                resent.append(index)
+            }
+        }
+        return resent
+    }
+
+    @inline(__always)
     private static func add(_ charge: GenAICharge, _ state: inout State) {
         state.calls = sum(state.calls, 1)
-        for type in 0..<TokenType.allCases.count {
-            state.tokens[type] = sum(state.tokens[type], Int(charge.tokens[type]))
-        }
-        let index = series(charge, &state)
+        for type in 0..<5 { state.tokens[type] = sum(state.tokens[type], Int(charge.tokens[type])) }
+        let index = Int(charge.series)
         if charge.isPriced {
             state.series[index].cost += charge.cost
             if !state.series[index].hasCost {
@@ -155,27 +181,25 @@ final class GenAIAccount: Sendable {
         return overflow ? .max : sum
     }
 
-    /// The series of a charge's names, made when there is room.
-    private static func series(_ charge: GenAICharge, _ state: inout State) -> Int {
-        let provider = UnsafeRawBufferPointer(rebasing: charge.provider.prefix(maximumName))
-        let model = UnsafeRawBufferPointer(rebasing: charge.model.prefix(maximumName))
-        if state.last > 0, state.series[state.last].isFor(provider, model) { return state.last }
-        let mask = state.slots.count - 1
-        var slot = Int(truncatingIfNeeded: hash(model, hash(provider, 0xCBF2_9CE4_8422_2325)) >> 20) & mask
-        // At most a quarter of the slots is taken.
-        while state.slots[slot] != 0 {
-            let index = Int(state.slots[slot])
-            if state.series[index].isFor(provider, model) {
-                state.last = index
-                return index
+    /// The series of a provider and a model, made when there is room; 0 is the one for all others. It stays.
+    func series(provider: UnsafeRawBufferPointer, model: UnsafeRawBufferPointer) -> Int32 {
+        let provider = UnsafeRawBufferPointer(rebasing: provider.prefix(Self.maximumName))
+        let model = UnsafeRawBufferPointer(rebasing: model.prefix(Self.maximumName))
+        return state.withLock { state in
+            let mask = state.slots.count - 1
+            var slot =
+                Int(truncatingIfNeeded: Self.hash(model, Self.hash(provider, 0xCBF2_9CE4_8422_2325)) >> 20) & mask
+            // At most a quarter of the slots is taken.
+            while state.slots[slot] != 0 {
+                let index = Int(state.slots[slot])
+                if state.series[index].isFor(provider, model) { return Int32(index) }
+                slot = (slot + 1) & mask
             }
-            slot = (slot + 1) & mask
+            guard state.series.count <= Self.maximumSeries else { return 0 }
+            state.series.append(Series(provider: Array(provider), model: Array(model)))
+            state.slots[slot] = UInt16(state.series.count - 1)
+            return Int32(state.series.count - 1)
         }
-        guard state.series.count <= maximumSeries else { return 0 }
-        state.series.append(Series(provider: Array(provider), model: Array(model)))
-        state.last = state.series.count - 1
-        state.slots[slot] = UInt16(state.last)
-        return state.last
     }
 
     /// FNV-1a.

@@ -23,30 +23,6 @@ package struct GenAIProcessorFactory: ProcessorFactory {
     }
 }
 
-/// What a `genai` section sets.
-package struct GenAIProcessorSettings: Sendable {
-    var prices: PriceOptions
-    /// A cost that came with a span is not replaced. Key `keep_reported_cost`.
-    var keepsReportedCost: Bool
-    /// Current attribute names are added. Key `write_conventions`.
-    var writesConventions: Bool
-    /// A span that is sent again is not counted again in the metrics. Key `count_once`.
-    var countsOnce: Bool
-    /// What the pipelines that name this component have in common.
-    let shared = GenAIShared()
-
-    init(from section: ConfigSection) {
-        prices = PriceOptions(section.section("prices"))
-        keepsReportedCost = section.bool("keep_reported_cost") ?? true
-        writesConventions = section.bool("write_conventions") ?? true
-        countsOnce = section.bool("count_once") ?? true
-        let reason = "genai reads the names of all known instrumentations by itself and removes none"
-        for key in ["sources", "remove_originals", "overwrite", "custom_mappings"] {
-            section.refuse(key, because: reason)
-        }
-    }
-}
-
 /// Makes the engine of a component once, however many pipelines it stands in.
 final class GenAIShared: Sendable {
     private let made = Mutex<GenAIEngine?>(nil)
@@ -122,12 +98,13 @@ final class GenAIEngine: Sendable {
     private let reloading = Mutex(Reloading())
 
     init(_ settings: GenAIProcessorSettings, id: ComponentID, environment: ComponentEnvironment) throws {
-        mapping = try GenAIMapping.builtIn()
+        mapping = try GenAIMapping.builtIn(costs: settings.names)
         prices = try PriceBook(settings.prices)
         account = GenAIAccount(
             metrics: environment.metrics, processor: "\(id)", countsOnce: settings.countsOnce)
         options = GenAIWorker.Options(
-            keepsReportedCost: settings.keepsReportedCost, writesConventions: settings.writesConventions)
+            keepsReportedCost: settings.keepsReportedCost, writesConventions: settings.writesConventions,
+            removesOriginals: settings.removesOriginals, mirrors: settings.mirrors, content: settings.content)
         let reloads = !settings.prices.files.isEmpty && settings.prices.reloadInterval > .zero
         reloadInterval = reloads ? settings.prices.reloadInterval : nil
         logger = environment.logger("processor", id)
@@ -135,8 +112,8 @@ final class GenAIEngine: Sendable {
 
     /// Adds to the spans of `batch` what they lack, and counts them.
     func process(_ batch: TelemetryBatch) {
-        let worker = idle.withLock { $0.workers.popLast() } ?? GenAIWorker(mapping, options)
-        worker.process(batch, prices: prices, account: account)
+        let worker = idle.withLock { $0.workers.popLast() } ?? GenAIWorker(mapping, options, account)
+        worker.process(batch, prices: prices)
         let box = IdleWorkers(workers: [worker])
         idle.withLock { if $0.workers.count < Self.maximumIdleWorkers { $0.workers += box.workers } }
     }

@@ -707,7 +707,7 @@ case("traps", "finish reasons as JSON text", {"gen_ai.operation.name": "chat", "
 case("traps", "rate limit", {"gen_ai.operation.name": "chat", "error.type": "openai.RateLimitError"},
      f"kind=model op=chat error=rate-limit {OTEL}", status=2)
 case("traps", "status code as error type", {"gen_ai.operation.name": "chat", "error.type": "503"},
-     f"kind=model op=chat error=server {OTEL}", status=2)
+     f"kind=model op=chat error=overloaded {OTEL}", status=2)
 case("traps", "HTTP status", {"gen_ai.operation.name": "chat", "http.response.status_code": 401},
      f"kind=model op=chat error=authentication {OTEL}", status=2)
 case("traps", "error without a word", {"gen_ai.operation.name": "chat"}, f"kind=model op=chat error=other {OTEL}", status=2)

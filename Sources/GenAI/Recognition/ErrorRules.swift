@@ -1,0 +1,57 @@
+extension GenAIMapping {
+    /// What went wrong with a call: by `error.type` (or the number in it), then by the text of the error, then by the
+    /// status of the HTTP answer. `none` when none of them says.
+    ///
+    /// - Parameters:
+    ///   - type: `error.type`; may be empty.
+    ///   - message: what the span's status or an exception says; may be empty. Its first 4 KiB are looked at.
+    package func errorCategory(
+        type: UnsafeRawBufferPointer, message: UnsafeRawBufferPointer, status: Int64?
+    ) -> ErrorCategory {
+        var status = status
+        if type.count > 0 {
+            if let category = category(ofType: type), category != .invalidRequest || message.count == 0 {
+                return category
+            }
+            status = AttributeValue(text: type).count ?? status
+        }
+        if message.count > 0, let category = category(ofMessage: message) { return category }
+        if let category = type.count > 0 ? category(ofType: type) : nil { return category }
+        guard let status, status >= 400 else { return .none }
+        return ErrorCategory(status: status)
+    }
+
+    private func category(ofType type: UnsafeRawBufferPointer) -> ErrorCategory? {
+        if let category = lookUp(type) { return category }
+        // Class names come with their module: `openai.RateLimitError`.
+        guard type.count <= 256, let dot = type.lastIndex(of: UInt8(ascii: ".")) else { return nil }
+        return lookUp(UnsafeRawBufferPointer(rebasing: type[(dot + 1)...]))
+    }
+
+    private func lookUp(_ type: UnsafeRawBufferPointer) -> ErrorCategory? {
+        let index = errors.findFolded(type)
+        if index >= 0 { return ErrorCategory(rawValue: UInt8(index)) }
+        return errorPrefixes.first { $0.prefix.matches(type) }?.category
+    }
+
+    private func category(ofMessage message: UnsafeRawBufferPointer) -> ErrorCategory? {
+        let head = UnsafeRawBufferPointer(rebasing: message.prefix(4096)).map(foldASCII)
+        for rule in errorMessages where Self.contains(head, rule.text) { return rule.category }
+        return nil
+    }
+
+    private static func contains(_ text: [UInt8], _ part: [UInt8]) -> Bool {
+        guard let first = part.first, text.count >= part.count else { return false }
+        for start in 0...(text.count - part.count) where text[start] == first {
+            if text[start..<start + part.count].elementsEqual(part) { return true }
+        }
+        return false
+    }
+
+    /// The kind of span that an operation's name stands for, in any case; nil for a name that is not known.
+    package func kind(ofOperation name: UnsafeRawBufferPointer) -> CallKind? {
+        let index = operations.findFolded(name)
+        if index >= 0 { return operationEntries[index].kind }
+        return operationPrefixes.first { $0.prefix.matches(name) }.map { operationEntries[$0.entry].kind }
+    }
+}
