@@ -1,5 +1,5 @@
 /// One field of an encoded message. The slices are of the message, and valid as long as it.
-package struct WireField {
+package struct EncodedField {
     /// Field number.
     package var number: UInt32
     /// Wire type; groups do not occur.
@@ -13,7 +13,7 @@ package struct WireField {
 }
 
 /// The fields of an encoded message, in the order of the wire. Every read is checked against the end.
-package struct WireFields {
+package struct EncodedFields {
     private var cursor: UnsafePointer<UInt8>
     private let end: UnsafePointer<UInt8>
     /// True when the walk ended at a fault, not at the message's end.
@@ -38,7 +38,7 @@ package struct WireFields {
 
     /// The next field; nil at the end and at a fault.
     @inline(__always)
-    package mutating func next() -> WireField? {
+    package mutating func next() -> EncodedField? {
         guard cursor < end, !isMalformed else { return nil }
         let start = cursor
         guard let key = readVarint(&cursor, end), let type = WireType(rawValue: UInt8(truncatingIfNeeded: key & 7))
@@ -64,13 +64,13 @@ package struct WireFields {
         case .startGroup, .endGroup:
             return fault()
         }
-        return WireField(
+        return EncodedField(
             number: UInt32(truncatingIfNeeded: key >> 3), type: type,
             whole: UnsafeRawBufferPointer(start: start, count: cursor - start), payload: payload, bits: bits)
     }
 
     @inline(never)
-    private mutating func fault() -> WireField? {
+    private mutating func fault() -> EncodedField? {
         isMalformed = true
         return nil
     }
