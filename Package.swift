@@ -186,11 +186,12 @@ let package = Package(
         .testTarget(
             name: "TemporalityTests", dependencies: ["Temporality", "OTLP", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "GenAITests", dependencies: ["GenAI", "OTLP", "Config"], swiftSettings: strict),
+        .testTarget(name: "PrometheusTests", dependencies: ["Prometheus", "OTLP"], swiftSettings: strict),
         .testTarget(
             name: "ExportersTests",
             dependencies: [
                 "Exporters", "OTLP", "Compression", "Config", "Delivery", "Pipeline", "Prometheus", "Temporality",
-                "TestSupport", .product(name: "Logging", package: "swift-log"),
+                "TestSupport", "Transport", .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
         .testTarget(
             name: "DeliveryTests",

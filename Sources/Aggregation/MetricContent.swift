@@ -117,7 +117,6 @@ final class MetricContent {
 
     /// Adds the record at `index` of a recorder's table. `resource` may be negative: then there was no memory at all,
     /// and the measurements are lost, which the caller's `false` counts.
-    @discardableResult
     func merge(_ source: SeriesTable, _ index: Int, family: Int, resource: Int) -> Bool {
         guard resource >= 0 else { return false }
         let from = source.header(index)

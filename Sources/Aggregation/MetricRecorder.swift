@@ -141,7 +141,9 @@ package final class MetricRecorder {
                         if indices[resource] < 0 {
                             indices[resource] = content.resource(of: resources.header(resource))
                         }
-                        content.merge(table, index, family: family, resource: indices[resource])
+                        if !content.merge(table, index, family: family, resource: indices[resource]) {
+                            store.countDropped()
+                        }
                     }
                     table.removeAll(keeping: Self.keptRecords)
                 }

@@ -13,9 +13,9 @@ struct ResourceIdentity {
         var fields: [UInt8] = []
         var walk = WireFields(message)
         while let field = walk.next() {
-            guard field.key == 0x0A else { continue }
+            guard field.number == 1 else { continue }
             fields += field.whole
-            let name = WireFields.payload(of: 0x0A, in: field.payload)
+            let name = WireFields.payload(of: 1, in: field.payload)
             attributes.append((name, field.whole))
         }
         if !keys.isEmpty {

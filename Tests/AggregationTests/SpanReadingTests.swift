@@ -105,3 +105,61 @@ import Testing
         }
     }
 }
+
+@Suite struct AttributeLookupTests {
+    private let names = ["a", "", "region", String(repeating: "n", count: 70), "missing"]
+
+    private func span(_ pairs: [(String, String)]) -> [UInt8] {
+        var writer = WireWriter()
+        for (key, value) in pairs {
+            Array(key.utf8).withUnsafeBytes { key in
+                Array(value.utf8).withUnsafeBytes { writer.append(field: 9, key: key, .text($0)) }
+            }
+        }
+        return Array(writer.bytes)
+    }
+
+    private func texts(_ lookup: AttributeLookup) -> [String?] {
+        (0..<lookup.count).map { index in
+            guard lookup.value(index).baseAddress != nil else { return nil }
+            return String(decoding: WireFields.payload(of: 1, in: lookup.value(index)), as: UTF8.self)
+        }
+    }
+
+    @Test func theLastValueOfANameCounts() {
+        let lookup = AttributeLookup(names)
+        let long = names[3]
+        let bytes = span([
+            ("a", "1"), ("region", "x"), ("other", "o"), ("b", "2"), (long, "l"), ("region", "y"), ("", "e"),
+        ])
+        bytes.withUnsafeBytes { lookup.find(in: $0, key: 0x4A) }
+        #expect(texts(lookup) == ["1", "e", "y", "l", nil])
+        let more = span([("region", "z"), ("missing", "m")])
+        more.withUnsafeBytes { lookup.find(in: $0, key: 0x4A, keepsFound: true) }
+        bytes.withUnsafeBytes { bytes in
+            lookup.clear()
+            lookup.find(in: bytes, key: 0x0A)
+            #expect(texts(lookup) == [nil, nil, nil, nil, nil])
+            // Cut anywhere, it finds what is whole.
+            for length in 0...bytes.count {
+                lookup.clear()
+                lookup.find(in: UnsafeRawBufferPointer(rebasing: bytes[..<length]), key: 0x4A)
+                #expect(texts(lookup)[0] == (length >= 8 ? "1" : nil) || length < 10)
+            }
+        }
+    }
+
+    @Test func unusualPairsAreRead() {
+        let lookup = AttributeLookup(["a", "b", "c"])
+        var writer = WireWriter()
+        // The value before the name, a name without a value, and one with an unknown field between.
+        for pair: [UInt8] in [
+            [0x12, 0x03, 0x0A, 0x01, 0x78, 0x0A, 0x01, 0x61], [0x0A, 0x01, 0x62],
+            [0x0A, 0x01, 0x63, 0x18, 0x05, 0x12, 0x03, 0x0A, 0x01, 0x79],
+        ] {
+            pair.withUnsafeBytes { writer.append(field: 9, bytes: $0) }
+        }
+        lookup.find(in: writer.bytes, key: 0x4A)
+        #expect(texts(lookup) == ["x", "", "y"])
+    }
+}

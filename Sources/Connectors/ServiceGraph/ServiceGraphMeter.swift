@@ -71,7 +71,7 @@ final class ServiceGraphMeter {
         expire(at: now, graph, recorder)
         let items = batch.items
         for record in batch.resources {
-            let resource = WireFields.payload(of: 0x0A, in: batch.message(of: record))
+            let resource = WireFields.payload(of: 1, in: batch.message(of: record))
             let service = Self.service(resource)
             for scope in batch.scopes[record.scopes] {
                 for index in scope.items {
@@ -169,10 +169,10 @@ final class ServiceGraphMeter {
     private func reportedCost() -> Int128? {
         var walk = WireFields(lookup.value(cost))
         while let field = walk.next() {
-            switch field.key {
+            switch (field.number, field.type) {
             // double_value, int_value
-            case 0x21: return Money(reported: Double(bitPattern: field.number))?.zeptodollars
-            case 0x18: return Money(reported: Double(Int64(bitPattern: field.number)))?.zeptodollars
+            case (4, .fixed64): return Money(reported: Double(bitPattern: field.bits))?.zeptodollars
+            case (3, .varint): return Money(reported: Double(Int64(bitPattern: field.bits)))?.zeptodollars
             default: continue
             }
         }
@@ -283,10 +283,10 @@ final class ServiceGraphMeter {
         var found: [UInt8] = []
         var walk = WireFields(resource)
         while let field = walk.next() {
-            guard field.key == 0x0A else { continue }
-            let key = WireFields.payload(of: 0x0A, in: field.payload)
+            guard field.number == 1 else { continue }
+            let key = WireFields.payload(of: 1, in: field.payload)
             if key.elementsEqual(bytes("service.name")) {
-                found = Array(WireFields.payload(of: 0x12, in: field.payload))
+                found = Array(WireFields.payload(of: 2, in: field.payload))
             }
         }
         return found.isEmpty ? text("unknown_service") : found
@@ -305,9 +305,9 @@ final class ServiceGraphMeter {
     private static func link(_ span: UnsafeRawBufferPointer) -> EdgeKey? {
         var walk = WireFields(span)
         while let field = walk.next() {
-            guard field.key == 0x6A else { continue }
-            let id = word(WireFields.payload(of: 0x12, in: field.payload))
-            guard id != 0, let trace = words(WireFields.payload(of: 0x0A, in: field.payload)) else { continue }
+            guard field.number == 13 else { continue }
+            let id = word(WireFields.payload(of: 2, in: field.payload))
+            guard id != 0, let trace = words(WireFields.payload(of: 1, in: field.payload)) else { continue }
             return EdgeKey(trace: trace, span: id)
         }
         return nil

@@ -97,9 +97,9 @@ struct SpanAttributes: Sendable {
         var found = UnsafeRawBufferPointer(start: nil, count: 0)
         var walk = WireFields(resource)
         while let field = walk.next() {
-            guard field.key == 0x0A else { continue }
-            let key = WireFields.payload(of: 0x0A, in: field.payload)
-            if key.elementsEqual(Self.bytes("service.name")) { found = WireFields.payload(of: 0x12, in: field.payload) }
+            guard field.number == 1 else { continue }
+            let key = WireFields.payload(of: 1, in: field.payload)
+            if key.elementsEqual(Self.bytes("service.name")) { found = WireFields.payload(of: 2, in: field.payload) }
         }
         return found
     }
@@ -108,8 +108,8 @@ struct SpanAttributes: Sendable {
     func included(
         _ scope: UnsafeRawBufferPointer
     ) -> (name: UnsafeRawBufferPointer, version: UnsafeRawBufferPointer)? {
-        let name = WireFields.payload(of: 0x0A, in: scope)
+        let name = WireFields.payload(of: 1, in: scope)
         guard name.count > 0, scopes.contains(where: { $0.elementsEqual(name) }) else { return nil }
-        return (name, WireFields.payload(of: 0x12, in: scope))
+        return (name, WireFields.payload(of: 2, in: scope))
     }
 }

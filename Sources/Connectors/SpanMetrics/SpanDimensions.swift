@@ -6,41 +6,27 @@ internal import OTLP
 /// Values are encoded AnyValue messages. Those of the span go first, then those of the event, then those of the resource,
 /// then the default. Used by one thread at a time.
 final class SpanDimensions {
-    private struct Dimension {
-        let name: [UInt8]
-        let fallback: [UInt8]?
-        let isGlob: Bool
-    }
+    private typealias Pair = (key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer)
 
-    private let dimensions: [Dimension]
-    private let hasGlobs: Bool
-    /// Values found, by dimension; a slice without an address is none.
-    private let values: UnsafeMutablePointer<UnsafeRawBufferPointer>
-    private let ofResource: UnsafeMutablePointer<UnsafeRawBufferPointer>
-    /// What matched a glob, and by key: whole KeyValues in the order of their keys.
-    private var matches: [(key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer)] = []
-    private var matchesOfResource: [(key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer)] = []
+    /// Of the span and of the resource, by the same indices.
+    private let ofSpan: AttributeLookup
+    private let ofResource: AttributeLookup
+    private let fallbacks: [[UInt8]?]
+    private let globs: [[UInt8]]
+    /// What matched a glob, in the order of the keys.
+    private var matches: [Pair] = []
+    private var matchesOfResource: [Pair] = []
 
     init(_ dimensions: [SpanMetricsSettings.Dimension]) {
-        self.dimensions = dimensions.map { dimension in
-            Dimension(
-                name: Array(dimension.name.utf8), fallback: dimension.fallback.map(Self.encoded),
-                isGlob: dimension.isGlob)
-        }
-        hasGlobs = dimensions.contains { $0.isGlob }
-        values = .allocate(capacity: max(1, dimensions.count))
-        values.initialize(repeating: UnsafeRawBufferPointer(start: nil, count: 0), count: max(1, dimensions.count))
-        ofResource = .allocate(capacity: max(1, dimensions.count))
-        ofResource.initialize(repeating: UnsafeRawBufferPointer(start: nil, count: 0), count: max(1, dimensions.count))
-    }
-
-    deinit {
-        values.deallocate()
-        ofResource.deallocate()
+        let named = dimensions.filter { !$0.isGlob }
+        ofSpan = AttributeLookup(named.map(\.name))
+        ofResource = AttributeLookup(named.map(\.name))
+        fallbacks = named.map { $0.fallback.map(Self.encoded) }
+        globs = dimensions.filter { $0.isGlob }.map { Array($0.name.utf8) }
     }
 
     /// Whether there is nothing to look for.
-    var isEmpty: Bool { dimensions.isEmpty }
+    var isEmpty: Bool { ofSpan.count == 0 && globs.isEmpty }
 
     /// An AnyValue with a text.
     private static func encoded(_ text: String) -> [UInt8] {
@@ -53,62 +39,50 @@ final class SpanDimensions {
 
     /// Begins a resource, whose message is kept by the caller until the next one.
     func begin(resource: UnsafeRawBufferPointer) {
-        clear()
-        look(at: resource, field: 0x0A, replaces: true)
-        for index in dimensions.indices { ofResource[index] = values[index] }
-        matchesOfResource = matches
-        clear()
+        ofResource.clear()
+        ofResource.find(in: resource, key: 0x0A)
+        matchesOfResource = []
+        if !globs.isEmpty { match(resource, 1, replaces: true, &matchesOfResource) }
     }
 
     /// Begins a span.
     func begin(span payload: UnsafeRawBufferPointer, tail: UnsafeRawBufferPointer) {
-        clear()
-        look(at: payload, field: 0x4A, replaces: true)
-        if tail.count > 0 { look(at: tail, field: 0x4A, replaces: true) }
+        ofSpan.clear()
+        ofSpan.find(in: payload, key: 0x4A)
+        if tail.count > 0 { ofSpan.find(in: tail, key: 0x4A) }
+        guard !globs.isEmpty else { return }
+        matches.removeAll(keepingCapacity: true)
+        match(payload, 9, replaces: true, &matches)
+        match(tail, 9, replaces: true, &matches)
     }
 
     /// Adds what an event of that span has.
-    func add(event: UnsafeRawBufferPointer) { look(at: event, field: 0x1A, replaces: false) }
-
-    private func clear() {
-        for index in dimensions.indices { values[index] = UnsafeRawBufferPointer(start: nil, count: 0) }
-        if hasGlobs { matches.removeAll(keepingCapacity: true) }
+    func add(event: UnsafeRawBufferPointer) {
+        ofSpan.find(in: event, key: 0x1A, keepsFound: true)
+        if !globs.isEmpty { match(event, 3, replaces: false, &matches) }
     }
 
-    private func look(at message: UnsafeRawBufferPointer, field: UInt64, replaces: Bool) {
+    /// Adds the attributes of a message that match a glob.
+    private func match(_ message: UnsafeRawBufferPointer, _ field: UInt32, replaces: Bool, _ found: inout [Pair]) {
         var walk = WireFields(message)
         while let attribute = walk.next() {
-            guard attribute.key == field else { continue }
-            let key = WireFields.payload(of: 0x0A, in: attribute.payload)
-            for index in dimensions.indices where !dimensions[index].isGlob {
-                guard dimensions[index].name.count == key.count, dimensions[index].name.elementsEqual(key),
-                    replaces || values[index].baseAddress == nil
-                else { continue }
-                values[index] = Self.value(attribute.payload)
-            }
-            if hasGlobs, dimensions.contains(where: { $0.isGlob && Glob.matches(key, $0.name) }) {
-                insert(key, Self.value(attribute.payload), replaces: replaces)
+            guard attribute.number == field else { continue }
+            let key = WireFields.payload(of: 1, in: attribute.payload)
+            // Names that are dimensions by themselves, and those that a span has anyway, are not added twice.
+            guard globs.contains(where: { Glob.matches(key, $0) }), !isNamed(key) else { continue }
+            let value = WireFields.payload(of: 2, in: attribute.payload)
+            let position = found.firstIndex { !$0.key.lexicographicallyPrecedes(key) } ?? found.endIndex
+            if position < found.endIndex, found[position].key.elementsEqual(key) {
+                if replaces { found[position].value = value }
+            } else {
+                found.insert((key, value), at: position)
             }
         }
     }
 
-    /// The AnyValue of a KeyValue: one without an address stands for no dimension, so an empty one has that of the pair.
-    private static func value(_ pair: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
-        let value = WireFields.payload(of: 0x12, in: pair)
-        return value.baseAddress == nil ? UnsafeRawBufferPointer(rebasing: pair.prefix(0)) : value
-    }
-
-    private func insert(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, replaces: Bool) {
-        // Names that are dimensions by themselves, and those that a span has anyway, are not added twice.
-        let isNamed = dimensions.contains { !$0.isGlob && $0.name.elementsEqual(key) }
-        let isOwn = SpanMetricsSettings.ownDimensions.contains { $0.utf8.elementsEqual(key) }
-        guard !isNamed, !isOwn else { return }
-        let position = matches.firstIndex { !$0.key.lexicographicallyPrecedes(key) } ?? matches.endIndex
-        if position < matches.endIndex, matches[position].key.elementsEqual(key) {
-            if replaces { matches[position].value = value }
-        } else {
-            matches.insert((key, value), at: position)
-        }
+    private func isNamed(_ key: UnsafeRawBufferPointer) -> Bool {
+        (0..<ofSpan.count).contains { ofSpan.name($0).elementsEqual(key) }
+            || SpanMetricsSettings.ownDimensions.contains { $0.utf8.elementsEqual(key) }
     }
 
     // MARK: Writing
@@ -116,20 +90,19 @@ final class SpanDimensions {
     /// Calls `body` with each dimension that has a value.
     private func forEach(_ body: (_ index: Int, _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Void)
     {
-        for index in dimensions.indices where !dimensions[index].isGlob {
-            let value = values[index].baseAddress == nil ? ofResource[index] : values[index]
-            dimensions[index].name.withUnsafeBytes { name in
-                if value.baseAddress != nil {
-                    body(index, name, value)
-                } else if let fallback = dimensions[index].fallback {
-                    fallback.withUnsafeBytes { body(index, name, $0) }
-                }
+        for index in 0..<ofSpan.count {
+            let own = ofSpan.value(index)
+            let value = own.baseAddress == nil ? ofResource.value(index) : own
+            if value.baseAddress != nil {
+                body(index, ofSpan.name(index), value)
+            } else if let fallback = fallbacks[index] {
+                fallback.withUnsafeBytes { body(index, ofSpan.name(index), $0) }
             }
         }
-        guard hasGlobs else { return }
-        for match in matches { body(dimensions.count, match.key, match.value) }
+        guard !globs.isEmpty else { return }
+        for match in matches { body(ofSpan.count, match.key, match.value) }
         for match in matchesOfResource where !matches.contains(where: { $0.key.elementsEqual(match.key) }) {
-            body(dimensions.count, match.key, match.value)
+            body(ofSpan.count, match.key, match.value)
         }
     }
 
@@ -139,7 +112,7 @@ final class SpanDimensions {
         swap(&key, &writer)
         forEach { index, name, value in
             key.append(varint: UInt64(index + 1))
-            if index == dimensions.count {
+            if index == ofSpan.count {
                 key.append(varint: UInt64(name.count))
                 key.append(name)
             }

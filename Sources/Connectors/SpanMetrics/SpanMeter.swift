@@ -78,7 +78,7 @@ final class SpanMeter: Sendable {
             events: SpanDimensions(settings.dimensions + settings.eventDimensions))
         let items = batch.items
         for record in batch.resources {
-            let resource = WireFields.payload(of: 0x0A, in: batch.message(of: record))
+            let resource = WireFields.payload(of: 1, in: batch.message(of: record))
             walk.begin(resource, attributes)
             for scopeIndex in record.scopes {
                 let scope = batch.scopes[scopeIndex]
@@ -90,7 +90,7 @@ final class SpanMeter: Sendable {
                 let scopeMessage =
                     settings.includedScopes.isEmpty
                     ? UnsafeRawBufferPointer(start: nil, count: 0)
-                    : WireFields.payload(of: 0x0A, in: batch.message(of: scope))
+                    : WireFields.payload(of: 1, in: batch.message(of: scope))
                 walk.scope = attributes.included(scopeMessage)
                 if let scope = walk.scope {
                     walk.prefix.append(varint: UInt64(scope.name.count))
@@ -209,8 +209,7 @@ final class SpanMeter: Sendable {
         let dimensions = walk.events
         var fields = WireFields(part)
         while let field = fields.next() {
-            // Field 11.
-            guard field.key == 0x5A else { continue }
+            guard field.number == 11 else { continue }
             dimensions.begin(span: payload, tail: tail)
             dimensions.add(event: field.payload)
             guard let series = series(eventFamily, dimensions, tag, span, &walk) else { continue }

@@ -24,6 +24,8 @@ struct MetricNamer {
             result = verbatim(raw, unit, kind)
         } else {
             var tokens = Self.tokens(raw, keepsUnderscores: !strategy.addsSuffixes)
+            // A suffix alone would be no name.
+            if tokens.isEmpty { return nil }
             if strategy.addsSuffixes { addSuffixes(&tokens, unit, kind) }
             var joined = Array(tokens.joined(separator: [UInt8(ascii: "_")]))
             if !namespace.isEmpty { joined = namespace + [UInt8(ascii: "_")] + joined }

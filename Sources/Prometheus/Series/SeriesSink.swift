@@ -53,7 +53,7 @@ package enum RejectReason: UInt8, Sendable, CaseIterable {
     package var text: String {
         switch self {
         case .deltaTemporality:
-            "delta temporality: put a deltatocumulative processor before the exporter, or have the SDK send cumulative"
+            "delta temporality, which nothing has made cumulative"
         case .unspecifiedTemporality: "no aggregation temporality"
         case .invalidMetricName: "a metric name that leaves nothing after translation"
         case .invalidLabelName: "an attribute key that leaves nothing after translation"
