@@ -28,14 +28,14 @@ private struct MetricHead {
     }
 
     private mutating func read(_ message: UnsafeRawBufferPointer) {
-        var fields = EncodedFields(message)
+        var fields = WireFields(message)
         while let field = fields.next() {
             guard field.type == .lengthDelimited else { continue }
             if field.number == 1 { name = field.payload }
             if field.number == 3 { unit = field.payload }
             guard let kind = DeltaKind(rawValue: field.number) else { continue }
             self.kind = kind
-            var data = EncodedFields(field.payload)
+            var data = WireFields(field.payload)
             while let inner = data.next() {
                 if inner.type != .varint { continue }
                 if inner.number == 2 { temporality = inner.bits }
@@ -65,15 +65,15 @@ package struct DeltaScope {
     mutating func identity(_ hasher: StreamHasher) -> StreamHash {
         if let known { return known }
         var whole = StreamHash()
-        var envelope = EncodedFields(resource)
+        var envelope = WireFields(resource)
         while let field = envelope.next() {
             if field.number == 1 { whole.add(hasher.attributes(field.payload, field: 1)) }
         }
-        envelope = EncodedFields(scope)
+        envelope = WireFields(scope)
         while let field = envelope.next() {
             guard field.number == 1 else { continue }
             whole = hasher.join(whole, hasher.attributes(field.payload, field: 3))
-            var inner = EncodedFields(field.payload)
+            var inner = WireFields(field.payload)
             while let part = inner.next() {
                 guard part.number == 1 || part.number == 2, part.payload.count > 0 else { continue }
                 whole = hasher.join(hasher.join(whole, UInt64(part.number)), hasher.hash(part.payload))
@@ -111,7 +111,7 @@ extension DeltaAccumulator {
         let start = writer.count
         var points = 0
         for message in [metric, tail] {
-            var fields = EncodedFields(message)
+            var fields = WireFields(message)
             while let field = fields.next() {
                 guard field.number == kind.rawValue, field.type == .lengthDelimited else {
                     writer.append(field.whole)
@@ -142,7 +142,7 @@ extension DeltaAccumulator {
         swap(&point, &pointBytes)
         swap(&overflow, &overflowBytes)
         overflow.removeAll()
-        var fields = EncodedFields(data)
+        var fields = WireFields(data)
         while let field = fields.next() {
             guard field.number == 1, field.type == .lengthDelimited else {
                 if field.number != 2 { writer.append(field.whole) }

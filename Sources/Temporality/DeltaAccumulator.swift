@@ -326,7 +326,7 @@ package struct DeltaAccumulator: ~Copyable {
         guard let record = table[position] else { return }
         var replaced = kind.replacedFields
         if isOverflow { replaced |= 1 << 3 | 1 << kind.attributesField }
-        var fields = EncodedFields(point)
+        var fields = WireFields(point)
         while let field = fields.next() {
             if field.number < 32, replaced & (1 << field.number) != 0 { continue }
             writer.append(field.whole)

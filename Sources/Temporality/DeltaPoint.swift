@@ -62,7 +62,7 @@ struct DeltaPoint: ~Copyable {
         boundCount = 0
         let attributesField = kind.attributesField
         let flagsField = kind.flagsField
-        var fields = EncodedFields(bytes)
+        var fields = WireFields(bytes)
         while let field = fields.next() {
             if field.number == attributesField, field.type == .lengthDelimited {
                 attributes.add(hasher.hash(field.payload))
@@ -101,7 +101,7 @@ struct DeltaPoint: ~Copyable {
         return true
     }
 
-    private mutating func read(_ field: EncodedField, _ kind: DeltaKind) {
+    private mutating func read(_ field: WireField, _ kind: DeltaKind) {
         switch kind {
         case .sum:
             if field.type != .fixed64 { return }
@@ -133,14 +133,14 @@ struct DeltaPoint: ~Copyable {
         }
     }
 
-    private mutating func readTotals(_ field: EncodedField) {
+    private mutating func readTotals(_ field: WireField) {
         guard field.type == .fixed64 else { return }
         if field.number == 4 { histogram.count = field.bits }
         if field.number == 5 { histogram.sum = Double(bitPattern: field.bits) }
     }
 
     /// The numbers of a repeated fixed64 field, packed or not.
-    private static func readFixed(_ field: EncodedField, _ body: (UInt64) -> Void) {
+    private static func readFixed(_ field: WireField, _ body: (UInt64) -> Void) {
         if field.type == .fixed64 { return body(field.bits) }
         var position = 0
         while position + 8 <= field.payload.count {
@@ -151,7 +151,7 @@ struct DeltaPoint: ~Copyable {
 
     /// A `Buckets` message; several of them are one after the other, as protobuf has it.
     private static func readBuckets(_ message: UnsafeRawBufferPointer, _ buckets: inout ExponentialBuckets) {
-        var fields = EncodedFields(message)
+        var fields = WireFields(message)
         while let field = fields.next() {
             if field.number == 1, field.type == .varint {
                 buckets.start(at: Int32(truncatingIfNeeded: signed(field.bits)))

@@ -103,7 +103,7 @@ package struct StreamHasher: Sendable {
     /// The hash of a message's repeated `KeyValue` fields of one number, in any order.
     func attributes(_ message: UnsafeRawBufferPointer, field: UInt32) -> StreamHash {
         var sum = StreamHash()
-        var fields = EncodedFields(message)
+        var fields = WireFields(message)
         while let found = fields.next() {
             if found.number == field, found.type == .lengthDelimited { sum.add(hash(found.payload)) }
         }

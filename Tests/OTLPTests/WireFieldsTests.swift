@@ -2,7 +2,7 @@ import Testing
 
 @testable import OTLP
 
-@Suite struct EncodedFieldsTests {
+@Suite struct WireFieldsTests {
     private func message() -> [UInt8] {
         var writer = WireWriter()
         writer.append(tag: 1, .varint)
@@ -17,7 +17,7 @@ import Testing
 
     private func read(_ bytes: [UInt8]) -> (fields: [String], isMalformed: Bool) {
         bytes.withUnsafeBytes { raw in
-            var fields = EncodedFields(raw)
+            var fields = WireFields(raw)
             var found: [String] = []
             var whole: [UInt8] = []
             while let field = fields.next() {

@@ -1,5 +1,5 @@
 /// One field of an encoded message. The slices are of the message, and valid as long as it.
-package struct EncodedField {
+package struct WireField {
     /// Field number.
     package var number: UInt32
     /// Wire type; groups do not occur.
@@ -13,7 +13,7 @@ package struct EncodedField {
 }
 
 /// The fields of an encoded message, in the order of the wire. Every read is checked against the end.
-package struct EncodedFields {
+package struct WireFields {
     private var cursor: UnsafePointer<UInt8>
     private let end: UnsafePointer<UInt8>
     /// True when the walk ended at a fault, not at the message's end.
@@ -38,7 +38,7 @@ package struct EncodedFields {
 
     /// The next field; nil at the end and at a fault.
     @inline(__always)
-    package mutating func next() -> EncodedField? {
+    package mutating func next() -> WireField? {
         guard cursor < end, !isMalformed else { return nil }
         let start = cursor
         guard let key = readVarint(&cursor, end), let type = WireType(rawValue: UInt8(truncatingIfNeeded: key & 7))
@@ -64,13 +64,13 @@ package struct EncodedFields {
         case .startGroup, .endGroup:
             return fault()
         }
-        return EncodedField(
+        return WireField(
             number: UInt32(truncatingIfNeeded: key >> 3), type: type,
             whole: UnsafeRawBufferPointer(start: start, count: cursor - start), payload: payload, bits: bits)
     }
 
     @inline(never)
-    private mutating func fault() -> EncodedField? {
+    private mutating func fault() -> WireField? {
         isMalformed = true
         return nil
     }
