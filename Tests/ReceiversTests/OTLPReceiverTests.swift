@@ -63,21 +63,38 @@ import Transport
         #expect(http.server.responseHeaders.map(\.name) == ["X-Served-By"])
         #expect(http.decodeLimits == DecodeLimits(maximumDepth: 20, maximumItems: 30))
         #expect(http.cors?.allowedOrigins == ["https://*.example"] && http.cors?.maximumAge == 5)
-        #expect(try read("protocols: {http: {endpoint: ':4318'}}").settings?.http.server.host == "0.0.0.0")
-        #expect(try read("protocols: {http: {max_request_body_size: 0}}").settings?.http.maximumBodySize == 64 << 20)
+        #expect(try read("protocols: {http: {endpoint: ':4318'}}").settings?.http?.server.host == "0.0.0.0")
+        #expect(try read("protocols: {http: {max_request_body_size: 0}}").settings?.http?.maximumBodySize == 64 << 20)
     }
 
     @Test func aProtocolMustBeNamed() throws {
-        let message = "\"protocols\" must name \"http\", as in `protocols: {http: }`"
+        let message = "\"protocols\" must name \"grpc\", \"http\" or both, as in `protocols: {grpc: , http: }`"
         let none = try read("{}").errors
         #expect(none == ["--config#1:1:6: receivers::otlp: \(message)"], "\(none)")
-        let grpc = try read("protocols:\n  grpc:").errors
-        let refusal = "\"grpc\" is not supported: OTLP/gRPC is not available yet; use \"http\""
-        #expect(
-            grpc == [
-                "--config#1:1:6: receivers::otlp: \(message)",
-                "--config#1:2:3: receivers::otlp::protocols: \(refusal)",
-            ], "\(grpc)")
+    }
+
+    @Test func readsGRPC() throws {
+        let (settings, errors) = try read(
+            """
+            protocols:
+              grpc:
+                endpoint: 127.0.0.1:0
+                max_recv_msg_size_mib: 5
+                max_concurrent_streams: 9
+                include_metadata: true
+                keepalive: {server_parameters: {max_connection_age: 1m, max_connection_age_grace: 5s, time: 10s, timeout: 3s}}
+            """)
+        #expect(errors.isEmpty)
+        let grpc = try #require(settings?.grpc)
+        #expect(settings?.http == nil && grpc.server.port == 0 && grpc.server.versions == .http2)
+        #expect(grpc.maximumMessageSize == 5 << 20 && grpc.includeMetadata)
+        #expect(grpc.server.http2.maximumConcurrentStreams == 9 && grpc.server.http2.maximumAge == .seconds(60))
+        #expect(grpc.server.http2.maximumGrace == .seconds(5) && grpc.server.http2.pingTimeout == .seconds(3))
+        #expect(try read("protocols: {grpc: }").settings?.grpc?.server.port == 4317)
+        for key in ["tls", "auth"] {
+            let refused = try read("protocols: {grpc: {\(key): {}}}").errors
+            #expect(refused.count == 1 && refused[0].contains("\"\(key)\" is not supported"), "\(refused)")
+        }
     }
 
     @Test func diagnostics() throws {
