@@ -19,7 +19,7 @@ package struct DeltaLimits: Sendable, Equatable {
     package var maximumStale: Duration
     package var overflow: Overflow
 
-    /// otelcol has no bound; this one is 1,000,000 streams: 55 MB of sums.
+    /// otelcol has no bound; this one is 1,000,000 streams: about 60 MB of sums.
     package static let defaultStreams = 1_000_000
     /// 256 MiB.
     package static let defaultBytes = 268_435_456

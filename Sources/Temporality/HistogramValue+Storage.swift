@@ -44,9 +44,10 @@ extension HistogramValue {
     /// Reads what was stored in a `StoredBlock`; whatever follows it there does not matter.
     mutating func load(_ block: UnsafeMutableRawPointer) {
         removeAll()
-        let whole = UnsafeRawBufferPointer(StoredBlock.bytes(block))
-        guard let parts = whole.first else { return }
-        var cursor = StoredCursor(rest: UnsafeRawBufferPointer(rebasing: whole.dropFirst()))
+        let bytes = StoredBlock.bytes(block)
+        guard let base = bytes.baseAddress else { return }
+        var cursor = StoredCursor(base.assumingMemoryBound(to: UInt8.self), count: bytes.count)
+        let parts = cursor.byte()
         count = cursor.varint()
         if parts & Part.sum != 0 { sum = cursor.double() }
         if parts & Part.minimum != 0 { minimum = cursor.double() }
@@ -69,32 +70,53 @@ extension HistogramValue {
 
 /// Reads what `store` wrote; a fault, which cannot be, reads as zero.
 private struct StoredCursor {
-    var rest: UnsafeRawBufferPointer
+    private var at: UnsafePointer<UInt8>
+    private let end: UnsafePointer<UInt8>
 
+    init(_ base: UnsafePointer<UInt8>, count: Int) {
+        at = base
+        end = base + count
+    }
+
+    mutating func byte() -> UInt8 {
+        guard at < end else { return 0 }
+        defer { at += 1 }
+        return at.pointee
+    }
+
+    @inline(__always)
     mutating func varint() -> UInt64 {
-        var value: UInt64 = 0
-        var shift: UInt64 = 0
-        while let byte = rest.first, shift < 64 {
-            rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst())
+        guard at < end else { return 0 }
+        let first = at.pointee
+        at += 1
+        return first < 0x80 ? UInt64(first) : longVarint(first)
+    }
+
+    @inline(never)
+    private mutating func longVarint(_ first: UInt8) -> UInt64 {
+        var value = UInt64(first & 0x7F)
+        var shift: UInt64 = 7
+        while at < end, shift < 64 {
+            let byte = at.pointee
+            at += 1
             value |= UInt64(byte & 0x7F) &<< shift
             if byte < 0x80 { return value }
-            shift += 7
+            shift &+= 7
         }
         return 0
     }
 
     mutating func double() -> Double {
-        guard rest.count >= 8 else { return 0 }
-        let bits = rest.loadUnaligned(as: UInt64.self)
-        rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(8))
-        return Double(bitPattern: UInt64(littleEndian: bits))
+        guard end - at >= 8 else { return 0 }
+        defer { at += 8 }
+        return Double(bitPattern: UInt64(littleEndian: UnsafeRawPointer(at).loadUnaligned(as: UInt64.self)))
     }
 
     mutating func buckets(_ buckets: inout ExponentialBuckets) {
         let count = varint()
         let offset = varint()
         buckets.start(at: Int32(truncatingIfNeeded: Int64(offset >> 1) ^ -Int64(offset & 1)))
-        guard count <= UInt64(rest.count) else { return }
+        guard count <= UInt64(end - at) else { return }
         for _ in 0..<count { buckets.append(varint()) }
     }
 }

@@ -56,7 +56,7 @@ package struct PrometheusExporterSettings: Sendable {
     /// Key `delta_to_cumulative`; nil when it is off.
     var deltas: DeltaLimits?
 
-    /// 100,000 series: about 20 MB, and 10 MB of text.
+    /// 100,000 series: with four labels each, 37 MB, and 16 MB of text.
     static let defaultSeries = 100_000
     static let defaultExpiration = Duration.seconds(300)
     private static let longestExpiration = Duration.seconds(366 * 86_400)
