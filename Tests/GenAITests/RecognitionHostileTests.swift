@@ -123,7 +123,8 @@ import Testing
         }
         #expect(
             row(bytes, mapping)
-                == "kind=model op=chat in=9 finish=stop marks=unreadableText,textTooLong source=adk rule=gen_ai.operation.name")
+                == "kind=model op=chat in=9 finish=stop marks=unreadableText,textTooLong source=adk"
+                + " rule=gen_ai.operation.name")
     }
 
     @Test func nestingOfJSONIsNoMatter() {
