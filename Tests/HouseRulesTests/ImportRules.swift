@@ -35,7 +35,7 @@ enum ImportRules {
         "Config": ["CYAML"],
         "Telemetry": logging,
         "Pipeline": base.union(logging).union(["NIOCore"]),
-        "Transport": base.union(network).union(logging).union(["Pipeline", "CCurl", "CZlib"]),
+        "Transport": base.union(network).union(logging).union(["Pipeline", "CCurl", "CZlib", "NIOHPACK", "NIOHTTP2"]),
         // NIOPosix for its thread pool: Delivery knows no sockets.
         "Delivery": base.union(logging).union(["Pipeline", "NIOCore", "NIOPosix"]),
         "Generator": ["OTLP", "Compression", "Transport"],

@@ -9,6 +9,7 @@ package import Transport
 /// Statuses, content types and bodies follow the OTLP specification, section OTLP/HTTP; where that is silent,
 /// otelcol's receiver.
 package struct OTLPHTTPService: HTTPService {
+    /// What one signal's path leads to.
     package typealias Route = OTLPRoute
 
     private let settings: OTLPHTTPSettings
