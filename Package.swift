@@ -34,6 +34,7 @@ let package = Package(
         .systemLibrary(name: "CDeflate", path: "Sources/C/CDeflate"),
         .systemLibrary(name: "CISAL", path: "Sources/C/CISAL"),
         .systemLibrary(name: "CZstd", path: "Sources/C/CZstd"),
+        .systemLibrary(name: "CPCRE2", path: "Sources/C/CPCRE2"),
         .target(name: "CCurl", path: "Sources/C/CCurl"),
         .target(name: "CPrices", path: "Sources/C/CPrices"),
 
@@ -49,7 +50,7 @@ let package = Package(
             resources: [.embedInCode("Mappings/genai.mapping")], swiftSettings: strict),
 
         // Decisions what to keep, and how many items a kept one stands for
-        .target(name: "Sampling", dependencies: ["OTLP", "GenAI"], swiftSettings: strict),
+        .target(name: "Sampling", dependencies: ["OTLP", "GenAI", "CPCRE2"], swiftSettings: strict),
 
         // Contracts between components, and the graph of them
         .target(
@@ -89,11 +90,10 @@ let package = Package(
             name: "Processors",
             dependencies: [
                 "OTLP", "Config", "Telemetry", "Pipeline", "GenAI", "Sampling",
-                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Logging", package: "swift-log"), .product(name: "NIOCore", package: "swift-nio"),
             ],
-            exclude: [
-                "Batch/README.md", "GenAI/README.md", "MemoryLimiter/README.md",
-            ], swiftSettings: strict),
+            exclude: ["Batch/README.md", "GenAI/README.md", "MemoryLimiter/README.md", "TailSampling/README.md"],
+            swiftSettings: strict),
         .target(
             name: "Exporters",
             dependencies: [
@@ -169,7 +169,7 @@ let package = Package(
             ], swiftSettings: strict),
         .testTarget(name: "ConfigTests", dependencies: ["Config"], swiftSettings: strict),
         .testTarget(name: "GenAITests", dependencies: ["GenAI", "OTLP", "Config"], swiftSettings: strict),
-        .testTarget(name: "SamplingTests", dependencies: ["Sampling", "OTLP"], swiftSettings: strict),
+        .testTarget(name: "SamplingTests", dependencies: ["Sampling", "OTLP", "GenAI"], swiftSettings: strict),
         .testTarget(
             name: "ExportersTests",
             dependencies: [

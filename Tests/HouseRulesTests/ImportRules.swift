@@ -39,7 +39,7 @@ enum ImportRules {
         "Delivery": base.union(logging).union(["Pipeline", "NIOCore", "NIOPosix"]),
         "Generator": ["OTLP", "Compression", "Transport"],
         "GenAI": ["OTLP", "Config", "CPrices"],
-        "Sampling": ["GenAI", "OTLP"],
+        "Sampling": ["GenAI", "OTLP", "CPCRE2"],
         "Ledger": ["GenAI", "OTLP", "Config", "Telemetry", "CSQLite"],
         "Query": ["Ledger", "GenAI", "OTLP"],
         "Alerting": ["Query", "Ledger", "GenAI", "OTLP"],
