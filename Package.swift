@@ -127,7 +127,8 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "CGetopt", "Service", "Generator", "Compression", "Delivery", "Transport", "Pipeline", "GenAI", "OTLP",
+                "CGetopt", "Service", "Processors", "Generator", "Compression", "Delivery", "Transport", "Pipeline",
+                "GenAI", "OTLP",
                 "Config",
                 .product(name: "Logging", package: "swift-log"),
             ], exclude: ["exports.map"], swiftSettings: small,

@@ -16,6 +16,7 @@ package enum Components {
         BatchProcessor.factory,
         AnyProcessorFactory(GenAIProcessorFactory()),
         MemoryLimiterProcessor.factory,
+        AnyProcessorFactory(TailSamplingProcessorFactory()),
     ]
 
     package static let exporters: [AnyExporterFactory] = [

@@ -200,6 +200,13 @@ extension TailShard {
 
     // MARK: Giving back
 
+    /// Whether a second has passed since this last said so.
+    package mutating func isMaintenanceDue(now: Int64) -> Bool {
+        guard now - maintained >= 1_000_000_000 else { return false }
+        maintained = now
+        return true
+    }
+
     /// Gives memory back that a burst has left. To be called about once a second; does a bounded amount of work.
     package mutating func maintain() {
         arena.trim()

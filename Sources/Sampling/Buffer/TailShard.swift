@@ -18,6 +18,7 @@ package struct TailShard: ~Copyable {
     var reason = WireWriter()
     var generation: UInt32 = 0
     var decisions = 0
+    var maintained: Int64 = 0
     var touched: [UInt32] = []
     var counts = TailCounts()
     var tallies: [PolicyTally]

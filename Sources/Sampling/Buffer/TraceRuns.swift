@@ -151,3 +151,22 @@ package struct ShardChoice: Sendable {
         count == 1 ? 0 : Int(mixed(high, low, seeds).multipliedFullWidth(by: count).high)
     }
 }
+
+extension TraceRuns {
+    /// The latest end of a span, in nanoseconds since 1970; 0 without any. `batch` is the one that this was read from.
+    package func latestEnd(of batch: TelemetryBatch) -> UInt64 {
+        var latest: UInt64 = 0
+        for item in batch.items {
+            guard var fields = FieldCursor(batch.payload(of: item)) else { continue }
+            while let key = fields.key() {
+                if key == 0x41 {
+                    guard let end = fields.fixed64() else { break }
+                    latest = max(latest, end)
+                } else if !fields.skip(key) {
+                    break
+                }
+            }
+        }
+        return latest
+    }
+}

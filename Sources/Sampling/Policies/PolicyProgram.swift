@@ -35,6 +35,11 @@ package struct PolicyTally: Sendable {
     package struct Count: Sendable, Equatable {
         package var traces = 0
         package var spans = 0
+
+        fileprivate mutating func add(_ other: Count) {
+            traces += other.traces
+            spans += other.spans
+        }
     }
 
     /// One trace of so many is timed, and stands for all.
@@ -54,6 +59,14 @@ package struct PolicyTally: Sendable {
         case .notSampled, .invertNotSampled: Self.add(spans, to: &notSampled)
         case .dropped: Self.add(spans, to: &dropped)
         }
+    }
+
+    /// Adds what another tally holds.
+    package mutating func add(_ other: PolicyTally) {
+        sampled.add(other.sampled)
+        notSampled.add(other.notSampled)
+        dropped.add(other.dropped)
+        nanoseconds += other.nanoseconds
     }
 
     private static func add(_ spans: Int, to count: inout Count) {
