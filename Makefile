@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test build bench lint format proto setup setup-system image-check fuzz clean
+.PHONY: help demo test build bench lint format proto setup setup-system setup-python image-check fuzz clean
 
 BINARY := .build/release/martlet
 
@@ -12,13 +12,17 @@ help: ## show this list
 setup-system:
 	@scripts/setup system
 
-setup: setup-system ## install system libraries and the Python environment of the tests
+setup-python: setup-system
 	@scripts/setup python
+
+setup: setup-python ## install system libraries and the Python environments of the tests
+	@scripts/setup libraries
 
 build: setup-system ## build the release binary, .build/release/martlet
 	swift build -c release --static-swift-stdlib --product martlet
 
-demo: setup build ## start Martlet, send it real traces, show what arrived, stop it
+demo: setup-python build ## start Martlet, send it real traces, show what arrived and what it cost, stop it
+	@printf '%s\n' openllmetry pydantic | xargs -P 2 -n 1 scripts/setup library
 	.venv/bin/python scripts/demo $(BINARY)
 
 test: setup build ## run the unit, house-rule, integration and conformance tests

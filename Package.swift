@@ -2,7 +2,7 @@
 import PackageDescription
 
 // The layers, top to bottom: martlet → Service → components → {Transport, Delivery} → Pipeline →
-// {OTLP, Config, Telemetry, Compression} → C*. Tests/HouseRulesTests checks the import lines against this graph.
+// {OTLP, Config, Telemetry, Compression, Temporality} → C*. Tests/HouseRulesTests checks the import lines against this graph.
 
 let strict: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
@@ -35,15 +35,21 @@ let package = Package(
         .systemLibrary(name: "CISAL", path: "Sources/C/CISAL"),
         .systemLibrary(name: "CZstd", path: "Sources/C/CZstd"),
         .systemLibrary(name: "CPCRE2", path: "Sources/C/CPCRE2"),
+        .systemLibrary(name: "CSnappy", path: "Sources/C/CSnappy"),
         .target(name: "CCurl", path: "Sources/C/CCurl"),
         .target(name: "CPrices", path: "Sources/C/CPrices"),
 
         // Base
         .target(name: "OTLP", dependencies: ["COTLP"], swiftSettings: strict),
-        .target(name: "Compression", dependencies: ["CZlib", "CDeflate", "CISAL", "CZstd"], swiftSettings: small),
+        .target(
+            name: "Compression", dependencies: ["CZlib", "CDeflate", "CISAL", "CZstd", "CSnappy"],
+            swiftSettings: small),
         .target(name: "Config", dependencies: ["CYAML"], swiftSettings: small),
         .target(
             name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")], swiftSettings: small),
+
+        .target(name: "Temporality", dependencies: ["OTLP"], swiftSettings: strict),
+        .target(name: "Prometheus", dependencies: ["OTLP"], swiftSettings: strict),
 
         .target(
             name: "GenAI", dependencies: ["CPrices", "OTLP", "Config"], exclude: ["Mappings/README.md"],
@@ -51,12 +57,13 @@ let package = Package(
 
         // Decisions what to keep, and how many items a kept one stands for
         .target(name: "Sampling", dependencies: ["OTLP", "GenAI", "CPCRE2"], swiftSettings: strict),
+        .target(name: "Aggregation", dependencies: ["OTLP"], swiftSettings: strict),
 
         // Contracts between components, and the graph of them
         .target(
             name: "Pipeline",
             dependencies: [
-                "OTLP", "Config", "Telemetry", .product(name: "NIOCore", package: "swift-nio"),
+                "OTLP", "Config", "Telemetry", "Temporality", .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: small),
 
@@ -72,7 +79,7 @@ let package = Package(
         .target(
             name: "Delivery",
             dependencies: [
-                "OTLP", "Config", "Telemetry", "Pipeline",
+                "OTLP", "Config", "Telemetry", "Temporality", "Pipeline",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
@@ -89,21 +96,33 @@ let package = Package(
         .target(
             name: "Processors",
             dependencies: [
-                "OTLP", "Config", "Telemetry", "Pipeline", "GenAI", "Sampling",
+                "OTLP", "Config", "Telemetry", "Pipeline", "GenAI", "Sampling", "Temporality",
                 .product(name: "Logging", package: "swift-log"), .product(name: "NIOCore", package: "swift-nio"),
             ],
-            exclude: ["Batch/README.md", "GenAI/README.md", "MemoryLimiter/README.md", "TailSampling/README.md"],
-            swiftSettings: strict),
+            exclude: [
+                "Batch/README.md", "DeltaToCumulative/README.md", "GenAI/README.md", "MemoryLimiter/README.md",
+                "ProbabilisticSampler/README.md", "TailSampling/README.md",
+            ], swiftSettings: strict),
         .target(
             name: "Exporters",
             dependencies: [
-                "OTLP", "Compression", "Config", "Telemetry", "Pipeline", "Transport", "Delivery",
-                .product(name: "Logging", package: "swift-log"),
-            ], exclude: ["Debug/README.md", "File/README.md", "Nop/README.md", "OTLPHTTP/README.md"],
+                "OTLP", "Compression", "Config", "Telemetry", "Temporality", "Pipeline", "Transport", "Delivery",
+                "Prometheus", .product(name: "Logging", package: "swift-log"),
+            ],
+            exclude: [
+                "Debug/README.md", "File/README.md", "Nop/README.md", "OTLPHTTP/README.md",
+                "PrometheusRemoteWrite/README.md", "PrometheusScrape/README.md",
+            ],
             swiftSettings: small),
         .target(
-            name: "Connectors", dependencies: ["OTLP", "Config", "Pipeline"], exclude: ["Forward/README.md"],
-            swiftSettings: small),
+            name: "Connectors",
+            dependencies: [
+                "OTLP", "Config", "Pipeline", "Aggregation", "GenAI", "Telemetry",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            exclude: ["Forward/README.md", "SpanMetrics/README.md", "ServiceGraph/README.md"],
+            swiftSettings: strict),
         .target(
             name: "Extensions",
             dependencies: [
@@ -119,7 +138,7 @@ let package = Package(
             name: "Service",
             dependencies: [
                 "Receivers", "Processors", "Exporters", "Connectors", "Extensions", "Transport", "Delivery", "Pipeline",
-                "OTLP", "Config", "Telemetry",
+                "OTLP", "Config", "Telemetry", "Temporality",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
@@ -169,13 +188,16 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: strict),
         .testTarget(name: "ConfigTests", dependencies: ["Config"], swiftSettings: strict),
+        .testTarget(
+            name: "TemporalityTests", dependencies: ["Temporality", "OTLP", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "GenAITests", dependencies: ["GenAI", "OTLP", "Config"], swiftSettings: strict),
         .testTarget(name: "SamplingTests", dependencies: ["Sampling", "OTLP", "GenAI"], swiftSettings: strict),
+        .testTarget(name: "PrometheusTests", dependencies: ["Prometheus", "OTLP"], swiftSettings: strict),
         .testTarget(
             name: "ExportersTests",
             dependencies: [
-                "Exporters", "OTLP", "Compression", "Config", "Delivery", "Pipeline",
-                .product(name: "Logging", package: "swift-log"),
+                "Exporters", "OTLP", "Compression", "Config", "Delivery", "Pipeline", "Prometheus", "Temporality",
+                "TestSupport", "Transport", .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
         .testTarget(
             name: "DeliveryTests",
@@ -223,9 +245,18 @@ let package = Package(
         .testTarget(
             name: "ProcessorsTests",
             dependencies: [
-                "Processors", "GenAI", "Sampling", "Pipeline", "OTLP", "Config", "Telemetry", "TestSupport",
+                "Processors", "GenAI", "Sampling", "Temporality", "Pipeline", "OTLP", "Config", "Telemetry",
+                "TestSupport",
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: strict),
+        .testTarget(
+            name: "ConnectorsTests",
+            dependencies: [
+                "Connectors", "Aggregation", "Config", "OTLP", "Pipeline", "Telemetry", "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "AggregationTests", dependencies: ["Aggregation", "OTLP", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "HouseRulesTests", swiftSettings: strict),
     ]
 )

@@ -14,8 +14,10 @@ package enum Components {
 
     package static let processors: [AnyProcessorFactory] = [
         BatchProcessor.factory,
+        AnyProcessorFactory(DeltaToCumulativeProcessorFactory()),
         AnyProcessorFactory(GenAIProcessorFactory()),
         MemoryLimiterProcessor.factory,
+        AnyProcessorFactory(ProbabilisticSamplerProcessorFactory()),
         AnyProcessorFactory(TailSamplingProcessorFactory()),
     ]
 
@@ -24,10 +26,14 @@ package enum Components {
         AnyExporterFactory(FileExporterFactory()),
         AnyExporterFactory(NopExporterFactory()),
         AnyExporterFactory(OTLPHTTPExporterFactory()),
+        AnyExporterFactory(PrometheusExporterFactory()),
+        AnyExporterFactory(PrometheusRemoteWriteExporterFactory()),
     ]
 
     package static let connectors: [AnyConnectorFactory] = [
-        AnyConnectorFactory(ForwardConnectorFactory())
+        AnyConnectorFactory(ForwardConnectorFactory()),
+        AnyConnectorFactory(ServiceGraphConnectorFactory()),
+        AnyConnectorFactory(SpanMetricsConnectorFactory()),
     ]
 
     package static let extensions: [AnyExtensionFactory] = [

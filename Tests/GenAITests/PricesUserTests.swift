@@ -113,11 +113,27 @@ import Testing
         let result = try cost(withFile, "openai", "gpt-4o", output: 1_000_000)
         #expect(result.cost?.description == "10" && result.match == .userPrice && !result.isEstimate)
         #expect(withFile.describe(result.reference)?.origin == "prices.yaml")
-        // A pattern of the file does not reach beyond it; the dated name is the built-in table's.
-        #expect(try cost(withFile, "openai", "gpt-4o-2024-08-06").cost?.description == "2.5")
+        // The dated name with which the provider answers is the same model, unless it has a price of its own.
+        #expect(try cost(withFile, "openai", "gpt-4o-2024-08-06").cost?.description == "2")
+        #expect(try cost(withFile, "openai", "gpt-4o-2024-05-13").cost?.description == "5")
+        #expect(try cost(withFile, "openai", "gpt-4o-mini-2024-07-18").cost?.description == "0.15")
         let both = try PriceBook(
             options("{files: [prices.yaml], overrides: [{model: gpt-4o, per_1m: {input: 1}}]}"), inputs: file.inputs)
         #expect(try cost(both, "openai", "gpt-4o").cost?.description == "1")
+        #expect(try cost(both, "openai", "gpt-4o-2024-08-06").cost?.description == "1")
+        let dated = try PriceBook(
+            options(
+                """
+                {overrides: [{model: gpt-4o, per_1m: {input: 1}}, {model: gpt-4o-2024-08-06, per_1m: {input: 3}},
+                 {provider: azure, model: gpt-4o-mini, per_1m: {input: 9}}]}
+                """))
+        #expect(try cost(dated, "openai", "gpt-4o-2024-08-06").cost?.description == "3")
+        #expect(try cost(dated, "openai", "gpt-4o-2024-11-20").cost?.description == "1")
+        #expect(try cost(dated, "openai", "gpt-4o-mini-2024-07-18").cost?.description == "0.15")
+        let half = try PriceBook(options("{overrides: [{model: claude-haiku-4-5, multiplier: 0.5}]}"))
+        let haiku = try cost(half, "anthropic", "claude-haiku-4-5-20251001")
+        #expect(haiku.cost?.description == "0.5" && !haiku.isEstimate)
+        #expect(try cost(half, "anthropic", "claude-haiku-4-5-next").cost?.description == "1")
         // The entry has no output price: that is unknown, not the built-in one, and not zero.
         let missing = try cost(both, "openai", "gpt-4o", output: 1)
         #expect(missing.status == .unknownPrice && missing.unpriced == .output && missing.cost == nil)

@@ -96,6 +96,105 @@ private func span(
                 == [.operation, .none, .none])
     }
 
+    /// One instrumentation has the model that was asked for, another the one that answered.
+    @Test(arguments: [
+        ("gpt-4o-mini", "gpt-4o-mini-2024-07-18"), ("gpt-4", "gpt-4-0613"), ("openai/gpt-4o", "gpt-4o"),
+        ("claude-haiku-4-5", "claude-haiku-4-5-20251001"), ("claude-haiku-4-5-latest", "claude-haiku-4-5@20251001"),
+        ("gemini-2.0-flash", "models/gemini-2.0-flash-001"),
+        ("anthropic.claude-sonnet-4-5", "anthropic.claude-sonnet-4-5-20250929-v1:0"),
+    ])
+    func marksOfAVersionAreNoOtherModel(_ names: (String, String)) {
+        #expect(family(names.0) == family(names.1))
+    }
+
+    @Test(arguments: [
+        ("gpt-4o", "gpt-4o-mini"), ("gpt-4", "gpt-5"), ("claude-opus-4-1", "claude-opus-4-5"), ("o1", "o3"),
+        ("gpt-4.1", "gpt-4.5"), ("llama-3-8b", "llama-3-70b"),
+    ])
+    func otherNumbersAreAnotherModel(_ names: (String, String)) {
+        #expect(family(names.0) != family(names.1))
+    }
+
+    @Test(arguments: ["", "-", "/", "@", ":0", "-latest", "2024-08-06", "-2024", "v1", "-v1", "1", "openai/", "@x"])
+    func someNameIsLeft(_ name: String) {
+        #expect(name.isEmpty || !family(name).isEmpty)
+    }
+
+    private func family(_ name: String) -> String {
+        Array(name.utf8).withUnsafeBytes { String(decoding: ModelFamily.name($0), as: UTF8.self) }
+    }
+
+    /// A call side by side with another.
+    private func beside(
+        _ id: UInt64, _ scope: UInt64, _ time: ClosedRange<UInt64>, below parent: UInt64 = 1, model: UInt64 = 1,
+        response: UInt64 = 0, input: Int64 = 9, output: Int64 = 1
+    ) -> CallRecord {
+        var record = span(id, below: parent, model: model, response: response, input: input, output: output)
+        record.scope = scope
+        record.startTime = time.lowerBound
+        record.endTime = time.upperBound
+        return record
+    }
+
+    @Test func aFrameworksSpanBesideTheClients() {
+        let pair = [beside(2, 1, 10...90), beside(3, 2, 20...80)]
+        #expect(decisions(pair, .batch) == [.init(rule: .repeatsSibling, countedBy: 1), .init(rule: .none)])
+        #expect(rules(pair.reversed()) == [.none, .repeatsSibling])
+        // The one with the response id.
+        #expect(rules([beside(2, 1, 10...90, response: 7), beside(3, 2, 20...80)]) == [.none, .repeatsSibling])
+        #expect(rules([beside(2, 1, 10...90), beside(3, 2, 20...80, response: 7)]) == [.repeatsSibling, .none])
+        // A span above both sees the call once.
+        #expect(
+            rules([span(1, input: 9, output: 1)] + pair, .batch)
+                == [.repeatsDescendant, .repeatsSibling, .none])
+    }
+
+    @Test func callsBesideEachOtherAreTwo() {
+        let call = beside(2, 1, 10...90)
+        #expect(rules([call, beside(3, 1, 20...80)]) == [.none, .none], "of one instrumentation")
+        #expect(rules([call, beside(3, 2, 20...91)]) == [.none, .none], "not within the other's time")
+        #expect(rules([call, beside(3, 2, 20...80, model: 2)]) == [.none, .none], "of another model")
+        #expect(rules([call, beside(3, 2, 20...80, input: 8)]) == [.none, .none], "of other tokens")
+        #expect(rules([call, beside(3, 2, 20...80, below: 4)]) == [.none, .none], "of another span")
+        let answered = [beside(2, 1, 10...90, response: 7), beside(3, 2, 20...80, response: 8)]
+        #expect(rules(answered) == [.none, .none], "with answers of their own")
+        #expect(rules([beside(2, 1, 0...0), beside(3, 2, 0...0)]) == [.none, .none], "without times")
+        let roots = [beside(2, 1, 10...90, below: 0), beside(3, 2, 20...80, below: 0)]
+        #expect(rules(roots) == [.none, .none], "below none")
+    }
+
+    /// Calls at the same time, each seen twice: each counts once.
+    @Test func manyCallsBesideEachOther() {
+        var random = RecognitionRandom(state: 5)
+        for count in 1...20 {
+            var spans: [CallRecord] = []
+            for number in 0..<UInt64(count) {
+                let start = 100 + random.next() % 50
+                let end = 1000 + random.next() % 50
+                spans.append(beside(2 + number * 2, 1, start - 3...end + 3))
+                spans.append(beside(3 + number * 2, 2, start...end))
+            }
+            spans.shuffle(using: &random)
+            #expect(rules(spans, .batch).filter { $0 == .none }.count == count)
+        }
+    }
+
+    @Test func threeInstrumentationsBesideEachOther() {
+        for responses in [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, 1, 1)] {
+            let three = [
+                beside(2, 1, 10...90, response: UInt64(responses.0)),
+                beside(3, 2, 20...80, response: UInt64(responses.1)),
+                beside(4, 3, 30...70, response: UInt64(responses.2)),
+            ]
+            #expect(rules(three).filter { $0 == .none }.count == 1, "\(responses)")
+        }
+    }
+
+    @Test func besideAndAboveEachOther() {
+        let three = [beside(2, 1, 10...90), beside(3, 2, 20...80), beside(4, 3, 30...70, below: 3)]
+        #expect(rules(three) == [.repeatsSibling, .repeatsDescendant, .none])
+    }
+
     @Test func twoPerCentAreTheSame() {
         #expect(
             rules([span(1, input: 1000, output: 100), span(2, below: 1, input: 985, output: 99)])
@@ -195,7 +294,7 @@ private func span(
         #expect(record?.spanID == 4 && record?.parentSpanID == 3 && record?.input == 5 && record?.output == -1)
         #expect(record?.isCandidate == true && record?.model != 0 && record?.response == 0)
         #expect(record?.traceID.0 == 7 && record?.traceID.1 == 9)
-        #expect(MemoryLayout<CallRecord>.stride == 72)
+        #expect(MemoryLayout<CallRecord>.stride == 96)
     }
 
     // MARK: Spans that were counted

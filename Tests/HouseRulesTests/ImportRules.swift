@@ -10,9 +10,10 @@ enum ImportRules {
         "FoundationNetworking": "HTTP goes through Transport",
     ]
 
-    private static let base: Set<String> = ["OTLP", "Config", "Telemetry", "Compression"]
+    private static let base: Set<String> = ["OTLP", "Config", "Telemetry", "Compression", "Temporality"]
     private static let middle: Set<String> = [
-        "Pipeline", "Transport", "Delivery", "GenAI", "Sampling", "Ledger", "Query", "Alerting",
+        "Pipeline", "Transport", "Delivery", "GenAI", "Sampling", "Aggregation", "Prometheus", "Ledger", "Query",
+        "Alerting",
     ]
     private static let componentTargets: Set<String> = [
         "Receivers", "Processors", "Exporters", "Connectors", "Extensions",
@@ -38,8 +39,11 @@ enum ImportRules {
         // NIOPosix for its thread pool: Delivery knows no sockets.
         "Delivery": base.union(logging).union(["Pipeline", "NIOCore", "NIOPosix"]),
         "Generator": ["OTLP", "Compression", "Transport"],
+        "Prometheus": ["OTLP"],
         "GenAI": ["OTLP", "Config", "CPrices"],
         "Sampling": ["GenAI", "OTLP", "CPCRE2"],
+        "Aggregation": ["OTLP"],
+        "Temporality": ["OTLP"],
         "Ledger": ["GenAI", "OTLP", "Config", "Telemetry", "CSQLite"],
         "Query": ["Ledger", "GenAI", "OTLP"],
         "Alerting": ["Query", "Ledger", "GenAI", "OTLP"],

@@ -1,5 +1,6 @@
 package import Config
 package import Pipeline
+package import Temporality
 
 /// Makes exporters of one type. The queue before an exporter, with batching and retry, is the same for all.
 package protocol ExporterFactory: Sendable {
@@ -16,18 +17,25 @@ package protocol ExporterFactory: Sendable {
     /// How data is delivered to the exporter. Nil for an exporter that answers at once and needs no queue.
     func delivery(for settings: Settings) -> DeliverySettings?
 
+    /// Bounds of the streams that the exporter needs to make delta metrics cumulative, before its queue. Nil leaves them
+    /// as they are.
+    func deltas(for settings: Settings) -> DeltaLimits?
+
     /// Makes the one instance that serves all pipelines and signals.
     func make(_ settings: Settings, id: ComponentID, environment: ComponentEnvironment) throws -> any Exporter
 }
 
 extension ExporterFactory {
     package var blocks: Bool { false }
+
+    package func deltas(for settings: Settings) -> DeltaLimits? { nil }
 }
 
 /// An exporter's configuration, read.
 package struct PreparedExporter: Sendable {
     package let delivery: DeliverySettings?
     package let blocks: Bool
+    package let deltas: DeltaLimits?
     package let make: @Sendable (ComponentID, ComponentEnvironment) throws -> any Exporter
 }
 
@@ -44,10 +52,9 @@ package struct AnyExporterFactory: Sendable {
                 factory.settings(from: $0)
             }
             guard let settings = decoded else { return nil }
-            return PreparedExporter(delivery: factory.delivery(for: settings), blocks: factory.blocks) {
-                id, environment in
-                try factory.make(settings, id: id, environment: environment)
-            }
+            return PreparedExporter(
+                delivery: factory.delivery(for: settings), blocks: factory.blocks, deltas: factory.deltas(for: settings)
+            ) { id, environment in try factory.make(settings, id: id, environment: environment) }
         }
     }
 }

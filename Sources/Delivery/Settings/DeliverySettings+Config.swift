@@ -4,11 +4,17 @@ package import Pipeline
 extension DeliverySettings {
     /// Reads `sending_queue`, `retry_on_failure` and `dead_letter` of an exporter's section.
     ///
-    /// - Parameter timeout: of one attempt, which the exporter's client settings have read.
-    package init(from section: ConfigSection, timeout: Duration) {
-        self.init()
+    /// - Parameters:
+    ///   - timeout: of one attempt, which the exporter's client settings have read.
+    ///   - queueKey: what this exporter's `sending_queue` is called.
+    ///   - defaults: for keys that are missing.
+    package init(
+        from section: ConfigSection, timeout: Duration, queueKey: String = "sending_queue",
+        defaults: DeliverySettings = DeliverySettings()
+    ) {
+        self = defaults
         self.timeout = timeout
-        queue = QueueSettings(from: section.section("sending_queue"), defaults: queue)
+        queue = QueueSettings(from: section.section(queueKey), defaults: queue)
         retry = RetrySettings(from: section.section("retry_on_failure"), defaults: retry)
         if let letters = section.optionalSection("dead_letter") {
             letters.require("directory")

@@ -80,8 +80,17 @@ extension BuiltinPrices {
             $0.element.rank != $1.element.rank ? $0.element.rank > $1.element.rank : $0.offset < $1.offset
         }
         return best.prefix(Self.maximumMatches).map { entry in
-            matched(Int(entry.element.row), entry.element.rank.anchors == 3 ? .pattern : .family)
+            let isWhole = entry.element.rank.anchors == 3 || isDated(name, ofRow: Int(entry.element.row))
+            return matched(Int(entry.element.row), isWhole ? .pattern : .family)
         }
+    }
+
+    /// Whether `name` is a row's model and a date: no new member of a family.
+    private func isDated(_ name: [UInt8], ofRow row: Int) -> Bool {
+        let model = rows[row].model
+        let count = Int(model.end - model.start)
+        return count < name.count && equals(model, Array(name[..<count]))
+            && NameSuffix.isDate(name[count...], allowsCompactAt: true)
     }
 
     /// How well a further name fits; nil when it does not.

@@ -41,22 +41,38 @@ final class PriceCatalog: Sendable {
         steps.depth += 1
         defer { steps.depth -= 1 }
         let provider = provider ?? name.pathProvider
-        var candidates: [(rank: MatchRank, index: Int)] = []
+        let below = builtinPrices(provider, name)
+        let listed = user.isEmpty ? nil : listedName(of: below.first)
+        var candidates: [(rank: MatchRank, isListed: Bool, index: Int)] = []
         for index in first..<max(first, user.count) {
             guard user[index].provider == nil || user[index].provider == provider else { continue }
-            if let rank = user[index].rank(of: name) { candidates.append((rank, index)) }
+            if let rank = user[index].rank(of: name) {
+                candidates.append((rank, false, index))
+            } else if let rank = listed.flatMap({ user[index].rank(of: $0) }) {
+                candidates.append((rank, true, index))
+            }
         }
         // A layer is one origin; within it the better match wins, then the earlier entry.
         candidates.sort {
             let (left, right) = (user[$0.index].origin, user[$1.index].origin)
             if left != right { return $0.index < $1.index }
+            if $0.isListed != $1.isListed { return $1.isListed }
             return $0.rank != $1.rank ? $0.rank > $1.rank : $0.index < $1.index
         }
         var found: [MatchedPrice] = []
         for candidate in candidates where found.count < BuiltinPrices.maximumMatches {
             found += prices(of: candidate.index, provider, name, &steps)
         }
-        return found + builtinPrices(provider, name)
+        return found + below
+    }
+
+    /// The model that the built-in table lists a dated name under: providers answer with `gpt-4o-2024-08-06`, users have
+    /// a price for `gpt-4o`. Nil for a row that only stands in for the name's own.
+    private func listedName(of price: MatchedPrice?) -> ModelName? {
+        guard let price, price.match.isDisjoint(with: [.family, .withoutRegion]),
+            builtin.rows.indices.contains(Int(price.reference.index))
+        else { return nil }
+        return ModelName(ASCII.trimmedAndLowered(builtin.bytes(builtin.rows[Int(price.reference.index)].model)))
     }
 
     /// What one entry of the user's gives.

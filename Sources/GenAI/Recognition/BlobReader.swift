@@ -22,10 +22,14 @@ extension SpanScan {
         let node = mapping.nodes[root]
         for index in Int(node.firstOfAll)..<Int(node.firstOfAll) + Int(node.countOfAll)
         where actions[index].rank < ranks[Int(actions[index].field.rawValue)] {
-            return true
+            let isOfKind = actions[index].argument == operationKind.rawValue
+            if !isKindKnown || isOfKind || !actions[index].flags.contains(.onlyKind) { return true }
         }
         return false
     }
+
+    /// Whether an attribute tells the span's kind, so that nothing needs to wait for it.
+    private var isKindKnown: Bool { ranks[Int(CallField.operation.rawValue)] != ModelCall.unranked }
 
     private func read(text: UnsafeRawBufferPointer, _ root: Int) {
         if mapping.nodes[root].isShort, text.count > SpanRecogniser.maximumShortText { return }
@@ -91,9 +95,18 @@ extension SpanScan {
     func apply(_ value: AttributeValue, at node: Int, isOwned: Bool) {
         let node = mapping.nodes[node]
         for index in Int(node.firstAction)..<Int(node.firstAction) + Int(node.actionCount) {
-            let form = actions[index].field.form
-            guard isOwned || form == .count || form == .double else { continue }
-            take(value, actions[index], addedRank: 0)
+            let action = actions[index]
+            let isNumber = action.field.form == .count || action.field.form == .double
+            guard isOwned || isNumber else { continue }
+            guard action.flags.contains(.onlyKind) else {
+                take(value, action, addedRank: 0)
+                continue
+            }
+            if isKindKnown {
+                if action.argument == operationKind.rawValue { take(value, action, addedRank: 0) }
+            } else if isOwned {
+                take(value, index, addedRank: 0)
+            }
         }
     }
 

@@ -6,6 +6,10 @@
 /// - Of two calls one above the other, with the same model and the same tokens (within 2 %), one counts: the one with
 ///   the response id, else the inner one. A call whose tokens are the sum of the calls right below it, of the same
 ///   model, does not count.
+/// - Of two calls side by side (below the same span), written by different instrumentations, with the same model and
+///   tokens, the one's time within the other's, one counts: the one with the response id, else the inner one. Some
+///   frameworks' spans are no parents of what happens within them. Two with response ids are two calls, or one by the
+///   first rule.
 ///
 /// Spans between two calls matter only as links: add those that are no AI spans too, where they are at hand. Without
 /// them the rules see only direct relations. One owner; memory is bounded by `maximumSpans`.
@@ -33,7 +37,7 @@ package struct CallCounter: ~Copyable {
     package let maximumSpans: Int
     /// In the order in which they were added.
     package private(set) var records: [CallRecord] = []
-    private var decisions: [Decision] = []
+    var decisions: [Decision] = []
     /// Below each record: the tokens of the nearest candidates, how many they are, and one that represents them.
     private var below: [Below] = []
     /// Open-addressed: index of a record + 1, by trace and span id.
@@ -84,13 +88,16 @@ package struct CallCounter: ~Copyable {
         for record in records { decisions.append(Decision(rule: record.aggregate)) }
         below = [Below](repeating: Below(), count: records.count)
         guard records.count > 1 || form == .wholeTraces else { return }
+        settleSiblings()
         link()
         settleResponses()
         let order = deepestFirst()
         for index in order.lazy.map(Int.init) where records[index].isCandidate {
             if decisions[index].rule == .none {
                 settle(index)
-            } else if let winner = decisions[index].countedBy, !isAbove(index, winner) {
+            } else if decisions[index].rule == .sameResponse, let winner = decisions[index].countedBy,
+                !isAbove(index, winner)
+            {
                 // To those above it stands for the call that counts elsewhere.
                 below[index].representative = Int32(winner)
                 report(index)
@@ -116,7 +123,7 @@ package struct CallCounter: ~Copyable {
         for index in records.indices { below[index].depth = Int32(depth(of: index)) }
     }
 
-    private static func hash(_ trace: (UInt64, UInt64), _ span: UInt64) -> Int {
+    static func hash(_ trace: (UInt64, UInt64), _ span: UInt64) -> Int {
         var mixed = (trace.0 ^ trace.1 &* 0x9E37_79B9_7F4A_7C15 ^ span) &* 0xD6E8_FEB8_6659_FD93
         mixed ^= mixed >> 32
         mixed = mixed &* 0xD6E8_FEB8_6659_FD93

@@ -70,6 +70,8 @@ package enum AggregateRule: UInt8, Sendable {
     case sameResponse
     /// A span above it carries the same usage, and the response id.
     case repeatsAncestor
+    /// A span beside it, of another instrumentation and within the same time, carries the same usage.
+    case repeatsSibling
 }
 
 /// How the count of prompt tokens was found to relate to the cached ones.

@@ -1,13 +1,18 @@
-/// What counting once needs to know of an AI span: plain values, to be kept as long as need be. 72 bytes.
+/// What counting once needs to know of an AI span: plain values, to be kept as long as need be. 96 bytes.
 package struct CallRecord: Sendable, Equatable {
     package var traceID: (UInt64, UInt64)
     package var spanID: UInt64
     /// 0 for a root span.
     package var parentSpanID: UInt64
-    /// Hash of the model's name (response model, else request model); 0 without one.
+    /// Hash of the model's name (response model, else request model), as `ModelFamily` has it; 0 without one.
     package var model: UInt64
     /// Hash of the response id; 0 without one.
     package var response: UInt64
+    /// Hash of the name of the instrumentation scope; 0 without one.
+    package var scope: UInt64
+    /// Nanoseconds since the epoch; 0 when not said.
+    package var startTime: UInt64
+    package var endTime: UInt64
     /// Normalised counts; -1 when not reported.
     package var input: Int64
     package var output: Int64
@@ -25,8 +30,11 @@ package struct CallRecord: Sendable, Equatable {
         traceID = call.traceID
         spanID = call.spanID
         parentSpanID = call.parentSpanID
-        model = Self.hash(call.responseModel ?? call.requestModel)
+        model = Self.hash((call.responseModel ?? call.requestModel).map(ModelFamily.name))
         response = Self.hash(call.responseID)
+        scope = call.scope
+        startTime = call.startTime
+        endTime = call.endTime
         input = call.usage.input ?? -1
         output = call.usage.output ?? -1
         kind = call.kind
@@ -40,6 +48,9 @@ package struct CallRecord: Sendable, Equatable {
         self.parentSpanID = parentSpanID
         model = 0
         response = 0
+        scope = 0
+        startTime = 0
+        endTime = 0
         input = -1
         output = -1
         kind = .other
@@ -75,10 +86,11 @@ package struct CallRecord: Sendable, Equatable {
         left.traceID == right.traceID && left.spanID == right.spanID && left.parentSpanID == right.parentSpanID
             && left.model == right.model && left.response == right.response && left.input == right.input
             && left.output == right.output && left.kind == right.kind && left.aggregate == right.aggregate
+            && left.scope == right.scope && left.startTime == right.startTime && left.endTime == right.endTime
     }
 
     /// FNV-1a, 64 bits; the same in every process. 0 stands for "none".
-    private static func hash(_ text: UnsafeRawBufferPointer?) -> UInt64 {
+    static func hash(_ text: UnsafeRawBufferPointer?) -> UInt64 {
         guard let text, text.count > 0 else { return 0 }
         var hash: UInt64 = 0xCBF2_9CE4_8422_2325
         for byte in text.prefix(maximumHashed) { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }

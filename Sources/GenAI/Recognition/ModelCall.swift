@@ -45,6 +45,8 @@ package struct ModelCall {
     package internal(set) var kind = CallKind.other
     /// `none` when the usage may be priced on this span, as far as the span alone tells.
     package internal(set) var aggregate = AggregateRule.none
+    /// Hash of the instrumentation scope's name; 0 without one.
+    package internal(set) var scope: UInt64 = 0
     /// Who wrote the span: an index for `GenAIMapping.sourceName`.
     package internal(set) var source: UInt8 = 0
     /// What made it an AI span: an index for `GenAIMapping.ruleName`.
@@ -85,6 +87,7 @@ package struct ModelCall {
         isError = false
         kind = .other
         aggregate = .none
+        scope = 0
         source = 0
         rule = 0
         providerOrigin = .unknown

@@ -42,6 +42,7 @@ package struct SpanRecogniser: ~Copyable {
         }
         return withUnsafeMutablePointer(to: &call) { call in
             scan.begin(call, scopeSource: scope.source)
+            call.pointee.scope = scope.hash
             let found = scan.finish(
                 WireCursor(from: scan.read(payload), to: payload),
                 tail.count > 0 ? WireCursor(from: scan.read(tail), to: tail) : nil, scope)

@@ -14,6 +14,8 @@ package struct SpanScope {
     let usageLines: UInt64
     /// Some spans of this scope are known by name.
     let hasNamedSpans: Bool
+    /// As `CallRecord.scope` has it.
+    let hash: UInt64
 
     /// - Parameters:
     ///   - resource: the encoded Resource message; may be empty.
@@ -23,6 +25,7 @@ package struct SpanScope {
     ) {
         self.name = name
         self.version = version
+        hash = CallRecord.hash(name)
         let source = mapping.scopeGlobs.first { $0.glob.matches(name) }?.source
         self.source = source
         var lines: UInt64 = 0

@@ -146,12 +146,16 @@ package final class TelemetryBatch: @unchecked Sendable {
 
     /// Replaces an item's message. Ignored when `index` is out of range.
     ///
+    /// - Parameters:
+    ///   - message: fields of the schema only; it is not scanned again.
+    ///   - points: data points of the new message, when a metric has others than before.
     /// - Returns: false when the batch cannot grow; the item is then unchanged.
     @discardableResult
-    package func replaceItem(_ index: Int, with message: UnsafeRawBufferPointer) -> Bool {
+    package func replaceItem(_ index: Int, with message: UnsafeRawBufferPointer, points: Int? = nil) -> Bool {
         guard items.indices.contains(index), edits.reserve(message.count) else { return false }
         items[index] = ItemRecord(offset: UInt32(bytes.count + edits.count), count: UInt32(message.count))
         edits.append(message)
+        if signal == .metrics, let points { self.points[index] = UInt32(clamping: points) }
         isPristine = false
         return true
     }

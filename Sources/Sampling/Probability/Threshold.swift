@@ -54,6 +54,7 @@ package struct Threshold: Equatable, Comparable, Sendable {
         rejected = value << UInt64(4 * (Self.maximumDigits - digits.count))
     }
 
+    /// Whether `left` keeps more.
     package static func < (left: Threshold, right: Threshold) -> Bool { left.rejected < right.rejected }
 
     /// Whether an item of this randomness is kept: R >= T.
@@ -74,9 +75,12 @@ package struct Threshold: Equatable, Comparable, Sendable {
     /// Appends the value of `th`: `0`, or up to 14 lower-case digits without trailing zeros; nothing for `never`.
     package func append(to writer: inout WireWriter) {
         guard self != .never else { return }
-        let zeros = rejected == 0 ? Self.maximumDigits - 1 : rejected.trailingZeroBitCount / 4
-        appendHexadecimal(rejected >> UInt64(4 * zeros), digits: Self.maximumDigits - zeros, to: &writer)
+        let zeros = Self.maximumDigits - digitCount
+        appendHexadecimal(rejected >> UInt64(4 * zeros), digits: digitCount, to: &writer)
     }
+
+    /// Digits of the text form, from 1 to 14.
+    var digitCount: Int { max(1, Self.maximumDigits - rejected.trailingZeroBitCount / 4) }
 }
 
 /// The number that `digits` write, at most 15 of them; nil when there is anything but hexadecimal digits.

@@ -43,6 +43,7 @@ package struct TraceState {
     /// Values of the last `ot`, and of its last `th` and `rv`.
     private var ot = 0..<0
     private var hasOT = false
+    private var thresholdDigits = 0
     private var otherMembers = 0
 
     /// Reads `bytes`; none is a trace state without members.
@@ -103,6 +104,7 @@ package struct TraceState {
             let (key, value) = try entry(from: &rest)
             if Self.isKey(bytes[key], 0x74, 0x68) {
                 threshold = Threshold(digits: slice(value))
+                thresholdDigits = value.count
                 guard threshold != nil else { throw .invalidValue }
             } else if Self.isKey(bytes[key], 0x72, 0x76) {
                 randomness = Randomness(digits: slice(value))
@@ -131,6 +133,11 @@ package struct TraceState {
     }
 
     private func slice(_ range: Range<Int>) -> UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: bytes[range]) }
+
+    /// Whether `th` is there with this value and no digit too many: nothing would change if it were written.
+    package func states(_ threshold: Threshold) -> Bool {
+        self.threshold == threshold && thresholdDigits == threshold.digitCount
+    }
 
     // MARK: Writing
 

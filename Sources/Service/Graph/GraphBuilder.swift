@@ -4,6 +4,8 @@ internal import NIOCore
 internal import NIOPosix
 internal import OTLP
 internal import Pipeline
+internal import Telemetry
+internal import Temporality
 
 /// Makes the components of a plan and joins them, from the exporters up. Starts nothing.
 struct GraphBuilder {
@@ -12,6 +14,7 @@ struct GraphBuilder {
     private let workers: NIOThreadPool
     private var graph = RunningGraph()
     private var exporters: [ComponentID: any Exporter] = [:]
+    private var deltas: [ComponentID: DeltaStreams] = [:]
     private var endpoints: [EndpointKey: any Consumer] = [:]
     private var connectors: [ComponentID: any Connector] = [:]
     private var entries: [PipelineID: any Consumer] = [:]
@@ -89,7 +92,7 @@ struct GraphBuilder {
         if let known = endpoints[key] { return known }
         let exporter = try exporters[id] ?? SharedExporter(prepared.make(id, environment))
         exporters[id] = exporter
-        let endpoint: any Consumer
+        var endpoint: any Consumer
         if let settings = prepared.delivery {
             let delivery = makeDelivery(
                 settings, to: exporter, on: prepared.blocks ? nil : workers, id: id, signal, batching)
@@ -99,8 +102,23 @@ struct GraphBuilder {
             graph.immediateExporters.append(exporter)
             endpoint = ImmediateDelivery(exporter)
         }
+        if signal == .metrics, let limits = prepared.deltas {
+            let stage = DeltaStage(streams(of: id, limits), next: endpoint)
+            graph.processors.insert(stage, at: 0)
+            endpoint = stage
+        }
         endpoints[key] = endpoint
         return endpoint
+    }
+
+    /// One for all queues of an exporter: what comes through several of them is one stream to the destination.
+    private mutating func streams(of id: ComponentID, _ limits: DeltaLimits) -> DeltaStreams {
+        if let known = deltas[id] { return known }
+        let labels: MetricRegistry.Labels = [("exporter", id.description)]
+        let made = DeltaStreams(limits, metrics: environment.metrics, labels: labels, budget: environment.budget)
+        DeltaStreams.registerGauges(limits, metrics: environment.metrics, labels: labels) { [made] }
+        deltas[id] = made
+        return made
     }
 
     private func makeDelivery(

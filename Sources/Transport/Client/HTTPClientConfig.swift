@@ -27,16 +27,25 @@ package struct HTTPClientConfig: Sendable {
     ///   - section: the component's section.
     ///   - timeout: when `timeout` is missing.
     ///   - encoding: when `compression` is missing.
+    ///   - ownCompression: the only name that `compression` may have, for a component that compresses its bodies
+    ///     itself. `encoding` is then `identity`.
     package init(
         _ section: ConfigSection, timeout defaultTimeout: Duration = .seconds(30),
-        encoding defaultEncoding: ContentEncoding = .gzip
+        encoding defaultEncoding: ContentEncoding = .gzip, ownCompression: String? = nil
     ) {
         endpoint = section.url("endpoint")
         headers = Self.headers(section)
         let written = section.duration("timeout")
         timeout = written == .zero ? HTTPClientRequest.noTimeout : written ?? defaultTimeout
-        encoding = Self.encoding(section) ?? defaultEncoding
-        compressionLevel = Self.level(section.section("compression_params"), encoding)
+        if let ownCompression {
+            _ = section.choice("compression", [ownCompression])
+            section.refuse("compression_params", because: "\(ownCompression) has no levels")
+            encoding = .identity
+            compressionLevel = nil
+        } else {
+            encoding = Self.encoding(section) ?? defaultEncoding
+            compressionLevel = Self.level(section.section("compression_params"), encoding)
+        }
         settings = HTTPClientSettings(section, isTLS: endpoint.map { $0.scheme == "https" })
         for key in ["http2_read_idle_timeout", "http2_ping_timeout", "force_attempt_http2"] {
             section.refuse(key, because: "requests are sent over HTTP/1.1")

@@ -186,6 +186,28 @@ case("otel", "more reasoning than output", {
     f"kind=model provider=x_ai op=chat request=grok-4 in=100 out=35 reasoning=30 marks=reasoningAdded {OTEL}")
 
 # ---- provider from elsewhere ---------------------------------------------------------------------
+SDK = "source=anthropic-sdk rule=gen_ai.operation.name"
+case("providers", "the Anthropic SDK's own span", {
+    "gen_ai.provider.name": "anthropic", "gen_ai.operation.name": "chat", "gen_ai.request.model": "claude-opus-5-5",
+    "gen_ai.response.id": "msg_9", "gen_ai.response.model": "claude-opus-5-5",
+    "gen_ai.usage.cache_write.input_tokens": 5000, "gen_ai.usage.cache_read.input_tokens": 30000,
+    "anthropic.usage.cache_creation.ephemeral_5m_input_tokens": 3000,
+    "anthropic.usage.cache_creation.ephemeral_1h_input_tokens": 2000, "anthropic.response.service_tier": "priority",
+    "gen_ai.usage.output_tokens": 2000, "gen_ai.usage.reasoning.output_tokens": 500,
+    "anthropic.message.stop_reason": "end_turn", "gen_ai.usage.input_tokens": 40000, "http.response.status_code": 200},
+    "kind=model provider=anthropic op=chat request=claude-opus-5-5 response=claude-opus-5-5 id=msg_9 tier=priority "
+    f"in=40000 out=2000 read=30000 w5m=3000 w1h=2000 reasoning=500 usage=assumedInclusive {SDK}",
+    scope="com.anthropic.sdk.python", version="2.11.0", name="anthropic.messages.create")
+case("providers", "the Anthropic SDK's own span, timed out", {
+    "gen_ai.provider.name": "anthropic", "gen_ai.operation.name": "chat", "gen_ai.request.model": "claude-haiku-4-5",
+    "error.type": "client_timeout_error"},
+    f"kind=model provider=anthropic op=chat request=claude-haiku-4-5 error=timeout {SDK}",
+    scope="com.anthropic.sdk.python", status=2, name="anthropic.messages.create")
+case("providers", "the Anthropic SDK counts tokens, which is free", {
+    "gen_ai.provider.name": "anthropic", "gen_ai.request.model": "claude-haiku-4-5",
+    "anthropic.message.count_tokens.input_tokens": 2100},
+    "kind=other provider=anthropic op=count_tokens request=claude-haiku-4-5 source=anthropic-sdk rule=gen_ai.provider.name",
+    scope="com.anthropic.sdk.python", name="anthropic.messages.count_tokens")
 case("providers", "by server address", {
     "gen_ai.operation.name": "chat", "gen_ai.request.model": "some-model", "server.address": "api.groq.com"},
     f"kind=model provider=groq by=serverAddress op=chat request=some-model {OTEL}")
@@ -296,6 +318,62 @@ case("openinference", "audio and cost", {
     "llm.token_count.prompt": 50, "llm.token_count.completion": 9, "llm.token_count.prompt_details.audio": 20,
     "llm.token_count.completion_details.audio": 5, "llm.cost.total": 0.002},
     f"kind=model provider=openai op=chat request=gpt-4o-audio-preview in=50 out=9 ain=20 aout=5 cost=0.002 {OI}")
+MESSAGE = json.dumps({
+    "id": "msg_01", "content": [{"id": "not this one", "text": "{\"service_tier\": \"batch\"}", "type": "text"}],
+    "model": "claude-opus-5-5", "type": "message", "usage": {
+        "cache_creation": {"ephemeral_1h_input_tokens": 2000, "ephemeral_5m_input_tokens": 3000},
+        "cache_creation_input_tokens": 5000, "cache_read_input_tokens": 30000, "input_tokens": 5000,
+        "output_tokens": 2000, "service_tier": "standard"}})
+case("openinference", "Anthropic, id and one-hour cache only in the answer", {
+    "openinference.span.kind": "LLM", "llm.system": "anthropic", "llm.provider": "anthropic",
+    "llm.request.model_name": "claude-opus-5-5", "llm.response.model_name": "claude-opus-5-5",
+    "llm.token_count.prompt": 40000, "llm.token_count.completion": 2000, "llm.token_count.total": 42000,
+    "llm.token_count.prompt_details.cache_read": 30000, "llm.token_count.prompt_details.cache_write": 5000,
+    "output.mime_type": "application/json", "output.value": MESSAGE},
+    "kind=model provider=anthropic op=chat request=claude-opus-5-5 response=claude-opus-5-5 id=msg_01 tier=standard "
+    f"in=40000 out=2000 read=30000 w5m=3000 w1h=2000 usage=assumedInclusive {OI}",
+    scope="openinference.instrumentation.anthropic", version="3.1.0", name="messages.create")
+case("openinference", "OpenAI, id and tier only in the answer", {
+    "openinference.span.kind": "LLM", "llm.system": "openai", "llm.model_name": "gpt-5-mini-2025-08-07",
+    "llm.invocation_parameters": "{\"model\": \"gpt-5-mini\", \"service_tier\": \"flex\"}",
+    "llm.token_count.prompt": 100000, "llm.token_count.completion": 5000, "output.mime_type": "application/json",
+    "output.value": "{\"id\":\"chatcmpl-3\",\"choices\":[{\"index\":0,\"message\":{\"content\":\"Hi.\"}}],"
+    "\"model\":\"gpt-5-mini-2025-08-07\",\"service_tier\":\"flex\",\"usage\":{\"prompt_tokens\":100000}}"},
+    "kind=model provider=openai op=chat request=gpt-5-mini-2025-08-07 id=chatcmpl-3 tier=flex in=100000 out=5000 " + OI,
+    scope="openinference.instrumentation.openai", version="0.1.66", name="ChatCompletion")
+case("openinference", "a failed call, model only in the parameters", {
+    "openinference.span.kind": "LLM", "llm.system": "openai", "llm.invocation_parameters": "{\"model\": \"gpt-4o-mini\"}"},
+    f"kind=model provider=openai op=chat request=gpt-4o-mini error=other {OI}", status=2)
+case("openinference", "a failed embedding, model only in the parameters", {
+    "openinference.span.kind": "EMBEDDING", "llm.system": "openai",
+    "embedding.invocation_parameters": "{\"model\": \"text-embedding-3-small\", \"encoding_format\": \"base64\"}"},
+    f"kind=embeddings provider=openai op=embeddings request=text-embedding-3-small error=other {OI}", status=2)
+case("openinference", "an answer in plain words", {
+    "openinference.span.kind": "LLM", "llm.system": "openai", "llm.model_name": "gpt-4o",
+    "output.value": "It is {warm} in 'Oslo"}, f"kind=model provider=openai op=chat request=gpt-4o {OI}")
+case("openinference", "a chain's answer has no response id", {
+    "openinference.span.kind": "CHAIN", "output.value": "{\"id\": \"7\", \"service_tier\": \"flex\"}"},
+    f"kind=workflow op=invoke_workflow aggregate=operation {OI}")
+case("openinference", "LangChain, id in the provider's answer", {
+    "openinference.span.kind": "LLM", "llm.provider": "openai", "llm.model_name": "gpt-4o-mini-2024-07-18",
+    "llm.token_count.prompt": 1200, "llm.token_count.completion": 340,
+    "output.value": json.dumps({
+        "generations": [[{"text": "Hi", "message": {"id": ["langchain", "schema"], "kwargs": {
+            "response_metadata": {"id": "chatcmpl-1", "service_tier": "default"}, "id": "lc_run--01a1"}}}]],
+        "llm_output": {"id": "chatcmpl-1", "service_tier": "default"}, "run": None, "type": "LLMResult"})},
+    "kind=model provider=openai op=chat request=gpt-4o-mini-2024-07-18 id=chatcmpl-1 tier=default in=1200 out=340 " + OI,
+    scope="openinference.instrumentation.langchain", version="0.1.80", name="ChatOpenAI")
+case("openinference", "LangChain, id and one-hour cache in the message", {
+    "openinference.span.kind": "LLM", "llm.provider": "anthropic", "llm.model_name": "claude-opus-5-5",
+    "llm.token_count.prompt": 40000, "llm.token_count.completion": 2000,
+    "llm.token_count.prompt_details.cache_read": 30000, "llm.token_count.prompt_details.cache_write": 5000,
+    "output.value": json.dumps({
+        "generations": [[{"text": "Hi", "message": {"kwargs": {
+            "response_metadata": {"id": "msg_4"}, "usage_metadata": {"input_token_details": {
+                "cache_read": 30000, "cache_creation": 0, "ephemeral_1h_input_tokens": 2000}}}}}]],
+        "llm_output": None})},
+    "kind=model provider=anthropic op=chat request=claude-opus-5-5 id=msg_4 in=40000 out=2000 read=30000 w5m=3000 "
+    f"w1h=2000 usage=assumedInclusive {OI}", scope="openinference.instrumentation.langchain", version="0.1.80")
 case("openinference", "embedding", {
     "openinference.span.kind": "EMBEDDING", "embedding.model_name": "text-embedding-3-large",
     "embedding.embeddings.0.embedding.text": "x"},
@@ -431,6 +509,15 @@ case("pydantic", "model request", {
     "gen_ai.usage.details.input_audio_tokens": 0, "operation.cost": 0.0031},
     "kind=model provider=anthropic op=chat request=claude-sonnet-4-5 in=900 out=40 read=500 w5m=100 reasoning=10 ain=0 "
     "cost=0.0031 usage=assumedInclusive source=pydantic-ai rule=gen_ai.operation.name", scope="pydantic-ai")
+case("pydantic", "Anthropic, one-hour cache in the details", {
+    "gen_ai.operation.name": "chat", "gen_ai.provider.name": "anthropic", "gen_ai.request.model": "claude-opus-5-5",
+    "gen_ai.response.model": "claude-opus-5-5", "gen_ai.response.id": "msg_20", "gen_ai.usage.input_tokens": 40000,
+    "gen_ai.usage.output_tokens": 2000, "gen_ai.usage.cache_creation.input_tokens": 5000,
+    "gen_ai.usage.cache_read.input_tokens": 30000, "gen_ai.usage.details.ephemeral_1h_input_tokens": 2000,
+    "gen_ai.usage.details.cache_write_tokens": 5000},
+    "kind=model provider=anthropic op=chat request=claude-opus-5-5 response=claude-opus-5-5 id=msg_20 in=40000 "
+    "out=2000 read=30000 w5m=3000 w1h=2000 usage=assumedInclusive source=pydantic-ai rule=gen_ai.operation.name",
+    scope="pydantic-ai")
 case("pydantic", "agent run with aggregated names", {
     "gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "support", "agent_name": "old",
     "gen_ai.aggregated_usage.input_tokens": 900, "gen_ai.aggregated_usage.output_tokens": 40},
