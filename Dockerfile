@@ -5,7 +5,8 @@
 FROM swift:6.3-bookworm AS builder
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
-        libprotobuf-c-dev libcurl4-openssl-dev libdeflate-dev libisal-dev zlib1g-dev libzstd-dev libsnappy-dev libyaml-dev pkg-config \
+        libprotobuf-c-dev libcurl4-openssl-dev libdeflate-dev libisal-dev zlib1g-dev libzstd-dev libsnappy-dev libyaml-dev libpcre2-dev \
+        pkg-config \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 # The dependencies change less often than the sources: resolved in a layer of their own.
@@ -23,7 +24,8 @@ LABEL org.opencontainers.image.title="martlet" \
     org.opencontainers.image.licenses="Apache-2.0"
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
-        ca-certificates libprotobuf-c1 libcurl4 libdeflate0 libisal2 zlib1g libzstd1 libsnappy1v5 libyaml-0-2 libstdc++6 \
+        ca-certificates libprotobuf-c1 libcurl4 libdeflate0 libisal2 zlib1g libzstd1 libsnappy1v5 libyaml-0-2 libpcre2-8-0 \
+        libstdc++6 \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb /var/log/apt /var/log/dpkg.log
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin martlet
 COPY --from=builder /martlet /usr/bin/martlet

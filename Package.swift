@@ -35,6 +35,7 @@ let package = Package(
         .systemLibrary(name: "CDeflate", path: "Sources/C/CDeflate"),
         .systemLibrary(name: "CISAL", path: "Sources/C/CISAL"),
         .systemLibrary(name: "CZstd", path: "Sources/C/CZstd"),
+        .systemLibrary(name: "CPCRE2", path: "Sources/C/CPCRE2"),
         .systemLibrary(name: "CSnappy", path: "Sources/C/CSnappy"),
         .target(name: "CCurl", path: "Sources/C/CCurl"),
         .target(name: "CPrices", path: "Sources/C/CPrices"),
@@ -56,7 +57,7 @@ let package = Package(
             resources: [.embedInCode("Mappings/genai.mapping")], swiftSettings: strict),
 
         // Decisions what to keep, and how many items a kept one stands for
-        .target(name: "Sampling", dependencies: ["OTLP", "GenAI"], swiftSettings: strict),
+        .target(name: "Sampling", dependencies: ["OTLP", "GenAI", "CPCRE2"], swiftSettings: strict),
         .target(name: "Aggregation", dependencies: ["OTLP"], swiftSettings: strict),
 
         // Contracts between components, and the graph of them
@@ -99,11 +100,11 @@ let package = Package(
             name: "Processors",
             dependencies: [
                 "OTLP", "Config", "Telemetry", "Pipeline", "GenAI", "Sampling", "Temporality",
-                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Logging", package: "swift-log"), .product(name: "NIOCore", package: "swift-nio"),
             ],
             exclude: [
                 "Batch/README.md", "DeltaToCumulative/README.md", "GenAI/README.md", "MemoryLimiter/README.md",
-                "ProbabilisticSampler/README.md",
+                "ProbabilisticSampler/README.md", "TailSampling/README.md",
             ], swiftSettings: strict),
         .target(
             name: "Exporters",
@@ -150,7 +151,8 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "CGetopt", "Service", "Generator", "Compression", "Delivery", "Transport", "Pipeline", "GenAI", "OTLP",
+                "CGetopt", "Service", "Processors", "Generator", "Compression", "Delivery", "Transport", "Pipeline",
+                "GenAI", "OTLP",
                 "Config",
                 .product(name: "Logging", package: "swift-log"),
             ], exclude: ["exports.map"], swiftSettings: small,
@@ -194,7 +196,7 @@ let package = Package(
         .testTarget(
             name: "TemporalityTests", dependencies: ["Temporality", "OTLP", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "GenAITests", dependencies: ["GenAI", "OTLP", "Config"], swiftSettings: strict),
-        .testTarget(name: "SamplingTests", dependencies: ["Sampling", "OTLP"], swiftSettings: strict),
+        .testTarget(name: "SamplingTests", dependencies: ["Sampling", "OTLP", "GenAI"], swiftSettings: strict),
         .testTarget(name: "PrometheusTests", dependencies: ["Prometheus", "OTLP"], swiftSettings: strict),
         .testTarget(
             name: "ExportersTests",

@@ -18,6 +18,7 @@ package enum Components {
         AnyProcessorFactory(GenAIProcessorFactory()),
         MemoryLimiterProcessor.factory,
         AnyProcessorFactory(ProbabilisticSamplerProcessorFactory()),
+        AnyProcessorFactory(TailSamplingProcessorFactory()),
     ]
 
     package static let exporters: [AnyExporterFactory] = [

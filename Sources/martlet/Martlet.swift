@@ -8,7 +8,8 @@ struct Martlet {
         name: Collector.name, abstract: "An OpenTelemetry collector for AI workloads.",
         subcommands: [
             RunCommand.command, ValidateCommand.command, ComponentsCommand.command, HealthCommand.command,
-            GenerateCommand.command, PricesCommand.command, GenAICommand.command, VersionCommand.command,
+            GenerateCommand.command, PricesCommand.command, GenAICommand.command, SamplingCommand.command,
+            VersionCommand.command,
         ])
 
     static func main() {

@@ -64,6 +64,8 @@ enum ContractTable {
         var hasPeer = false
         /// Only for exporters: it holds nothing that `shutdown` could close, and goes on to take everything.
         var worksAfterShutdown = false
+        /// Only for processors: what it hands on are batches of its own making, never those that came.
+        var makesBatches = false
     }
 
     static let entries: [String: Entry] = [
@@ -73,6 +75,7 @@ enum ContractTable {
         "processor/genai": Entry(minimal: "{}"),
         "processor/memory_limiter": Entry(minimal: "{limit_mib: 64}"),
         "processor/probabilistic_sampler": Entry(minimal: "{sampling_percentage: 10}"),
+        "processor/tail_sampling": Entry(minimal: "{policies: [{name: all, type: always_sample}]}", makesBatches: true),
         "exporter/debug": Entry(minimal: "{}"),
         "exporter/file": Entry(minimal: "{path: /dev/null}"),
         "exporter/nop": Entry(minimal: "{}", worksAfterShutdown: true),

@@ -41,7 +41,7 @@ enum ImportRules {
         "Generator": ["OTLP", "Compression", "Transport"],
         "Prometheus": ["OTLP"],
         "GenAI": ["OTLP", "Config", "CPrices"],
-        "Sampling": ["GenAI", "OTLP"],
+        "Sampling": ["GenAI", "OTLP", "CPCRE2"],
         "Aggregation": ["OTLP"],
         "Temporality": ["OTLP"],
         "Ledger": ["GenAI", "OTLP", "Config", "Telemetry", "CSQLite"],

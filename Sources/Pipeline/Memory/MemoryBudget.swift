@@ -56,6 +56,16 @@ package final class MemoryBudget: Sendable {
         return MemoryLease(budget: self, bytes: bytes)
     }
 
+    /// Counts `bytes` (from 0) that are held already, whatever the limits say; new requests are then refused. For stages
+    /// that make their own copies of what a request brought.
+    package func count(_ bytes: Int) -> MemoryLease {
+        held.add(max(0, bytes), ordering: .relaxed)
+        return MemoryLease(budget: self, bytes: max(0, bytes))
+    }
+
+    /// Counts more, or fewer, bytes without asking.
+    fileprivate func adjust(by bytes: Int) { held.add(bytes, ordering: .relaxed) }
+
     /// Changes an existing lease; growth is refused only at the hard limit.
     fileprivate func change(by bytes: Int) -> Bool {
         let limit = hardLimit
@@ -95,6 +105,13 @@ package final class MemoryLease: Sendable {
 
     /// Bytes counted.
     package var bytes: Int { size.load(ordering: .relaxed) }
+
+    /// Counts `bytes` (from 0) that are held already instead of what was counted before, whatever the limits say. One
+    /// thread at a time.
+    package func count(_ bytes: Int) {
+        budget.adjust(by: bytes - size.load(ordering: .relaxed))
+        size.store(bytes, ordering: .relaxed)
+    }
 
     /// Counts `bytes` (from 0) instead of what was counted before; false, with nothing changed, when the hard limit is passed.
     /// One thread at a time.

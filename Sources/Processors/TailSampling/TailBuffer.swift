@@ -1,0 +1,205 @@
+internal import NIOCore
+internal import OTLP
+internal import Pipeline
+internal import Sampling
+internal import Synchronization
+
+/// One shard behind its lock, with what others may know of it without the lock.
+final class LockedShard: @unchecked Sendable {
+    // Sendable: `shard` and `lease` are only touched with `lock` held.
+    private let lock = Mutex<Void>(())
+    private var shard: TailShard
+    private let lease: MemoryLease
+    private var counted = (traces: 0, bytes: 0)
+    let eventLoop: any EventLoop
+    /// When the oldest trace came; `Int64.max` without one.
+    let oldest = Atomic<Int64>(.max)
+    /// Whether a round of decisions is scheduled.
+    let isScheduled = Atomic<Bool>(false)
+
+    init(_ shard: consuming TailShard, lease: MemoryLease, eventLoop: any EventLoop) {
+        self.shard = shard
+        self.lease = lease
+        self.eventLoop = eventLoop
+    }
+
+    /// Works on the shard; then its memory is counted, and its share of `totals`.
+    func withShard<Result>(_ totals: TailTotals, _ body: (inout TailShard) -> Result) -> Result {
+        lock.withLock { _ in
+            let result = body(&shard)
+            totals.traces.add(shard.traceCount - counted.traces, ordering: .relaxed)
+            totals.bytes.add(shard.liveBytes - counted.bytes, ordering: .relaxed)
+            counted = (shard.traceCount, shard.liveBytes)
+            oldest.store(shard.oldest ?? .max, ordering: .relaxed)
+            lease.count(shard.heldBytes)
+            return result
+        }
+    }
+}
+
+/// What all shards of a buffer hold together.
+final class TailTotals: Sendable {
+    let traces = Atomic<Int>(0)
+    let bytes = Atomic<Int>(0)
+}
+
+/// The shards of a tail sampler, their bounds and their rounds of decisions. Any thread.
+///
+/// Rounds run on event loops, in slices short enough that requests wait for less than a few milliseconds.
+final class TailBuffer: Sendable {
+    /// Shortest time between two rounds of a shard, and the longest, after which memory is looked after.
+    private static let shortestRest: Int64 = 10_000_000
+    private static let longestRest: Int64 = 1_000_000_000
+    /// Spans that are read with a shard's lock held.
+    private static let spansPerSlice = 2048
+    /// Slices of a round before other work of the event loop has its turn.
+    private static let slicesPerRound = 2
+    /// Traces that one request may push out.
+    private static let evictionsPerRequest = 4096
+
+    let totals = TailTotals()
+    private let shards: [LockedShard]
+    private let choice: ShardChoice
+    private let outbox: TailOutbox
+    private let metrics: TailSamplingMetrics
+    private let budget: MemoryBudget
+    private let maximumTraces: Int
+    private let maximumBytes: Int
+    /// Shortest wait that a trace may be given after it has come.
+    private let shortestWait: Int64
+    private let now: @Sendable () -> Int64
+    private let didDecide: @Sendable () -> Void
+
+    /// - Parameters:
+    ///   - now: nanoseconds; does not run backwards.
+    ///   - didDecide: called after rounds that may have made room.
+    init(
+        _ settings: TailSamplingSettings, program: PolicyProgram, environment: ComponentEnvironment,
+        outbox: TailOutbox, metrics: TailSamplingMetrics, now: @escaping @Sendable () -> Int64,
+        didDecide: @escaping @Sendable () -> Void
+    ) {
+        self.outbox = outbox
+        self.metrics = metrics
+        self.now = now
+        self.didDecide = didDecide
+        let budget = environment.budget
+        self.budget = budget
+        maximumTraces = settings.maximumTraces
+        maximumBytes = settings.maximumBytes ?? max(1 << 20, budget.hardLimit / 2)
+        let loops = environment.eventLoops
+        var random = SystemRandomNumberGenerator()
+        let count = settings.shards ?? loops.makeIterator().reduce(0) { count, _ in count + 1 }
+        choice = ShardChoice(count: count, seed: (random.next(), random.next()))
+        shards = (0..<max(1, count)).map { _ in
+            let shard = TailShard(
+                settings.rules, program, share: count, seed: (random.next(), random.next()),
+                account: { budget.count($0) })
+            return LockedShard(shard, lease: budget.count(0), eventLoop: loops.next())
+        }
+        let rules = settings.rules
+        shortestWait = [rules.decisionWait, rules.waitAfterRoot, rules.waitAfterLastSpan].filter { $0 > 0 }.min() ?? 0
+    }
+
+    /// Whether the bounds are reached.
+    var isFull: Bool {
+        totals.traces.load(ordering: .relaxed) >= maximumTraces || totals.bytes.load(ordering: .relaxed) >= maximumBytes
+    }
+
+    /// Whether kept spans that the next stage does not take fill half of what may be held.
+    var isStuck: Bool { outbox.bytes > maximumBytes / 2 }
+
+    // MARK: Spans in
+
+    /// Holds the spans of a batch.
+    ///
+    /// - Returns: false when memory was refused for a part of it.
+    func take(_ batch: TelemetryBatch) -> Bool {
+        let runs = TraceRuns(batch)
+        let now = now()
+        var isComplete = true
+        for (index, shard) in shards.enumerated() {
+            let belongs: (TraceRun) -> Bool = { [choice] in choice.shard($0.high, $0.low) == index }
+            guard shards.count == 1 || runs.runs.contains(where: belongs) else { continue }
+            isComplete = work(on: shard) { $0.take(runs, of: batch, now: now, where: belongs) } && isComplete
+            schedule(shard)
+        }
+        keepBounds()
+        return isComplete
+    }
+
+    /// Works on a shard and passes on what it has to say.
+    private func work<Result>(on shard: LockedShard, _ body: (inout TailShard) -> Result) -> Result {
+        let (result, kept, counts, tallies) = shard.withShard(totals) { shard in
+            let result = body(&shard)
+            return (result, shard.takeKept(), shard.takeCounts(), shard.takeTallies())
+        }
+        metrics.add(counts)
+        metrics.add(tallies)
+        outbox.send(kept)
+        return result
+    }
+
+    /// Decides about the oldest traces until what is held is within the bounds.
+    private func keepBounds() {
+        for _ in 0..<Self.evictionsPerRequest {
+            let trigger: DecisionTrigger
+            if totals.traces.load(ordering: .relaxed) > maximumTraces {
+                trigger = .traceCount
+            } else if totals.bytes.load(ordering: .relaxed) > maximumBytes {
+                trigger = .bufferBytes
+            } else if budget.heldBytes > budget.softLimit, totals.bytes.load(ordering: .relaxed) > maximumBytes / 2 {
+                trigger = .memory
+            } else {
+                return
+            }
+            let oldest = shards.min { $0.oldest.load(ordering: .relaxed) < $1.oldest.load(ordering: .relaxed) }
+            guard let oldest, oldest.oldest.load(ordering: .relaxed) < .max else { return }
+            let now = now()
+            _ = work(on: oldest) { $0.decideOldest(trigger, now: now) }
+        }
+    }
+
+    // MARK: Rounds
+
+    private func schedule(_ shard: LockedShard) {
+        guard !shard.isScheduled.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        rest(shard, after: shard.withShard(totals) { $0.nextDue })
+    }
+
+    /// Lets a shard rest until the next trace falls due, or may.
+    private func rest(_ shard: LockedShard, after due: Int64?) {
+        let present = now()
+        let wait = min(due.map { $0 - present } ?? .max, max(shortestWait, Self.shortestRest))
+        let nanoseconds = min(max(wait, Self.shortestRest), Self.longestRest)
+        shard.eventLoop.scheduleTask(in: .nanoseconds(nanoseconds)) { [weak self] in self?.round(shard) }
+    }
+
+    private func round(_ shard: LockedShard) {
+        let began = now()
+        var isMore = true
+        for _ in 0..<Self.slicesPerRound where isMore {
+            isMore = work(on: shard) { $0.decideDue(now: began, limit: Self.spansPerSlice) }
+        }
+        metrics.observe(round: now() - began)
+        didDecide()
+        if isMore {
+            shard.eventLoop.execute { [weak self] in self?.round(shard) }
+            return
+        }
+        let (isIdle, due) = shard.withShard(totals) { shard in
+            if shard.isMaintenanceDue(now: began) { shard.maintain() }
+            return (shard.isIdle, shard.nextDue)
+        }
+        guard isIdle else { return rest(shard, after: due) }
+        shard.isScheduled.store(false, ordering: .releasing)
+        // Spans may have come after the look and before the store.
+        if shard.oldest.load(ordering: .acquiring) < .max { schedule(shard) }
+    }
+
+    /// Decides about everything that is held.
+    func shutDown() {
+        for shard in shards {
+            while work(on: shard, { $0.shutDown(now: now(), limit: Self.spansPerSlice) }) {}
+        }
+    }
+}

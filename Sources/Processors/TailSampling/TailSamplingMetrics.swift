@@ -1,0 +1,140 @@
+internal import Sampling
+internal import Telemetry
+
+/// The self-metrics of a tail sampler: otelcol's under otelcol's names, and what otelcol does not count. Any thread.
+final class TailSamplingMetrics: Sendable {
+    private struct Policy: Sendable {
+        let sampled: (traces: Counter, spans: Counter)
+        let notSampled: (traces: Counter, spans: Counter)
+        let dropped: (traces: Counter, spans: Counter)
+        let executions: Counter
+        let microseconds: Counter
+    }
+
+    private static let prefix = "otelcol_processor_tail_sampling_"
+    /// The default bounds of the SDK that otelcol uses.
+    private static let secondBounds: [Double] = [
+        0, 5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10000,
+    ]
+    private static let millisecondBounds: [Double] = [
+        1, 2, 5, 10, 25, 50, 75, 100, 150, 200, 300, 400, 500, 750, 1000, 2000, 3000, 4000, 5000, 10000, 20000, 30000,
+        50000,
+    ]
+
+    private let policies: [Policy]
+    private let sampled: Counter
+    private let notSampled: Counter
+    private let dropped: Counter
+    private let newTraces: Counter
+    private let lateSampled: Counter
+    private let lateDiscarded: Counter
+    private let tooLarge: Counter
+    private let triggers: [Counter]
+    private let lateAge: Histogram
+    private let removalAge: Histogram
+    private let timer: Histogram
+    private let lost: @Sendable (String) -> Counter
+    let retries: Counter
+
+    init(_ registry: MetricRegistry, policies names: [String], id: String) {
+        func counter(_ name: String, _ help: String, _ labels: MetricRegistry.Labels = []) -> Counter {
+            registry.counter(Self.prefix + name, help: help, labels: labels)
+        }
+        func decided(_ policy: String, _ decision: String) -> (Counter, Counter) {
+            let labels = [
+                (name: "policy", value: policy), (name: "sampled", value: decision == "sampled" ? "true" : "false"),
+                (name: "decision", value: decision),
+            ]
+            return (
+                counter("count_traces_sampled", "Traces by what each policy said of them", labels),
+                counter("count_spans_sampled", "Spans by what each policy said of their traces", labels)
+            )
+        }
+        policies = names.map { name in
+            let labels = [(name: "policy", value: name)]
+            return Policy(
+                sampled: decided(name, "sampled"), notSampled: decided(name, "not_sampled"),
+                dropped: decided(name, "dropped"),
+                executions: counter("sampling_policy_execution_count", "How often a policy was asked", labels),
+                microseconds: counter(
+                    "sampling_policy_execution_time_sum", "Microseconds that a policy took, estimated", labels))
+        }
+        func global(_ decision: String) -> Counter {
+            counter(
+                "global_count_traces_sampled", "Traces by decision",
+                [("sampled", decision == "sampled" ? "true" : "false"), ("decision", decision)])
+        }
+        sampled = global("sampled")
+        notSampled = global("not_sampled")
+        dropped = global("dropped")
+        newTraces = counter("new_trace_id_received", "New traces")
+        let early = "early_releases_from_cache_decision"
+        lateSampled = counter(early, "Spans that followed a decision", [("sampled", "true")])
+        lateDiscarded = counter(early, "Spans that followed a decision", [("sampled", "false")])
+        tooLarge = counter("traces_dropped_too_large", "Traces larger than maximum_trace_size_bytes")
+        _ = counter("sampling_trace_dropped_too_early", "Always 0: no trace goes undecided")
+        _ = counter("sampling_policy_evaluation_error", "Always 0: no policy of this build fails")
+        let labels = [(name: "processor", value: id)]
+        triggers = DecisionTrigger.allCases.dropLast().map { trigger in
+            registry.counter(
+                "martlet_tail_sampling_decisions", help: "Traces by what made their decision due",
+                labels: labels + [("trigger", "\(trigger.name)")])
+        }
+        lateAge = registry.histogram(
+            Self.prefix + "sampling_late_span_age", help: "Seconds from a decision to late spans",
+            bounds: Self.secondBounds)
+        removalAge = registry.histogram(
+            Self.prefix + "sampling_trace_removal_age", help: "Seconds from a trace's first span to its decision",
+            bounds: Self.secondBounds)
+        timer = registry.histogram(
+            Self.prefix + "sampling_decision_timer_latency", help: "Milliseconds that a round of decisions took",
+            bounds: Self.millisecondBounds)
+        lost = { cause in
+            registry.counter(
+                "martlet_tail_sampling_lost_spans", help: "Kept spans that could not be handed on",
+                labels: labels + [("cause", cause)])
+        }
+        retries = registry.counter(
+            "martlet_tail_sampling_retries", help: "Kept requests that were handed on again after a refusal",
+            labels: labels)
+        _ = lost("refused")
+    }
+
+    /// Adds what a shard has done.
+    func add(_ counts: TailCounts) {
+        newTraces.add(counts.newTraces)
+        sampled.add(counts.sampledTraces)
+        notSampled.add(counts.notSampledTraces)
+        dropped.add(counts.droppedTraces)
+        lateSampled.add(counts.lateSampledSpans)
+        lateDiscarded.add(counts.lateDiscardedSpans)
+        tooLarge.add(counts.tooLarge)
+        for (counter, count) in zip(triggers, counts.triggers) { counter.add(count) }
+        for age in counts.removalAges { removalAge.observe(age) }
+        for age in counts.lateAges { lateAge.observe(age) }
+        if counts.lostSpans > 0 { loss(counts.lostSpans, "memory") }
+    }
+
+    /// Adds what the policies have said, in their order.
+    func add(_ tallies: [PolicyTally]) {
+        for (policy, tally) in zip(policies, tallies) {
+            let counts = [
+                (policy.sampled, tally.sampled), (policy.notSampled, tally.notSampled), (policy.dropped, tally.dropped),
+            ]
+            var asked = 0
+            for (counters, count) in counts {
+                counters.traces.add(count.traces)
+                counters.spans.add(count.spans)
+                asked += count.traces
+            }
+            policy.executions.add(asked)
+            policy.microseconds.add(Int(tally.nanoseconds / 1000))
+        }
+    }
+
+    /// Counts a round of decisions.
+    func observe(round nanoseconds: Int64) { timer.observe(Double(nanoseconds) * 1e-6) }
+
+    /// Counts kept spans that are gone.
+    func loss(_ spans: Int, _ cause: String) { lost(cause).add(spans) }
+}

@@ -1,0 +1,89 @@
+package import Config
+internal import Logging
+internal import NIOCore
+package import OTLP
+package import Pipeline
+internal import Sampling
+internal import Synchronization
+internal import Telemetry
+
+/// `tail_sampling`: holds traces until they are complete, keeps those that the policies want.
+package struct TailSamplingProcessorFactory: ProcessorFactory {
+    package init() {}
+
+    package var descriptor: ComponentDescriptor {
+        ComponentDescriptor(type: "tail_sampling", signals: [.traces: .alpha])
+    }
+
+    package func settings(from section: ConfigSection) -> TailSamplingSettings { TailSamplingSettings(from: section) }
+
+    package func make(
+        _ settings: TailSamplingSettings, id: ComponentID, signal: Signal, next: any Consumer,
+        environment: ComponentEnvironment
+    ) throws -> any Processor {
+        try TailSamplingProcessor(settings, id: id, next: next, environment: environment)
+    }
+}
+
+/// One pipeline's tail sampler.
+///
+/// A batch is acknowledged when all its spans are in the buffer: from then on the processor answers for them, until the
+/// next stage has taken what is kept. Without room, and with `block_on_overflow`, a batch waits outside, unacknowledged.
+final class TailSamplingProcessor: Processor {
+    private let buffer: TailBuffer
+    private let outbox: TailOutbox
+    private let waiting: WaitingRoom
+    private let blocks: Bool
+
+    init(
+        _ settings: TailSamplingSettings, id: ComponentID, next: any Consumer, environment: ComponentEnvironment,
+        now: @escaping @Sendable () -> Int64 = TailSamplingProcessor.uptime
+    ) throws {
+        let program = try PolicyProgram(settings.policies, stopsAtFirstMatch: settings.stopsAtFirstMatch)
+        let metrics = TailSamplingMetrics(environment.metrics, policies: program.names, id: "\(id)")
+        let logger = environment.logger("processor", id)
+        let outbox = TailOutbox(
+            next: next, metrics: metrics, eventLoop: environment.eventLoops.next(), logger: logger)
+        let waiting = WaitingRoom()
+        let buffer = TailBuffer(
+            settings, program: program, environment: environment, outbox: outbox, metrics: metrics, now: now
+        ) { waiting.admit() }
+        waiting.open(buffer)
+        self.buffer = buffer
+        self.outbox = outbox
+        self.waiting = waiting
+        blocks = settings.blocksOnOverflow
+        environment.metrics.gauge(
+            "otelcol_processor_tail_sampling_sampling_traces_on_memory", help: "Traces that are held",
+            read: { [totals = buffer.totals] in Double(totals.traces.load(ordering: .relaxed)) })
+        environment.metrics.gauge(
+            "martlet_tail_sampling_buffer_bytes", help: "Bytes of spans that are held",
+            labels: [("processor", "\(id)")],
+            read: { [totals = buffer.totals] in Double(totals.bytes.load(ordering: .relaxed)) })
+    }
+
+    /// Nanoseconds since some moment before the start.
+    private static let uptime: @Sendable () -> Int64 = {
+        let start = ContinuousClock.now
+        return { TailSamplingSettings.nanoseconds(ContinuousClock.now - start) }
+    }()
+
+    var mutatesBatches: Bool { false }
+
+    func consume(_ batch: TelemetryBatch, context: RequestContext, receipt: Receipt) {
+        if buffer.isStuck {
+            let message = "tail_sampling: the next stage does not take what was kept"
+            receipt.refuse(ConsumeError(.queueFull, message, retryAfter: .seconds(1)))
+        } else {
+            waiting.take(batch, receipt, mayWait: blocks)
+        }
+    }
+
+    func start() throws {}
+
+    func stop(deadline: ContinuousClock.Instant) async {
+        guard waiting.close() else { return }
+        buffer.shutDown()
+        await outbox.drain(deadline: deadline)
+    }
+}

@@ -1,0 +1,162 @@
+package import OTLP
+
+/// Spans that go on: requests to hand to the next stage.
+package struct KeptRequest: Sendable {
+    /// An `ExportTraceServiceRequest`.
+    package let bytes: WireBytes
+    package let spans: Int
+}
+
+/// Puts kept spans together to requests. One owner; not thread-safe.
+struct KeptSpans: ~Copyable {
+    /// Bytes from which on a request is complete: 256 KiB.
+    static let targetBytes = 256 << 10
+
+    private var writer = WireWriter()
+    private var spans = 0
+    private var openHash: Int?
+    private var resourceStart = 0
+    private var scopeStart = 0
+    private var finished: [KeptRequest] = []
+    /// Spans that did not fit into memory.
+    private(set) var lostSpans = 0
+    private let account: Accounting?
+
+    /// Counts bytes as held for as long as what it returns lives.
+    typealias Accounting = @Sendable (Int) -> (any AnyObject & Sendable)?
+
+    init(_ account: Accounting?) { self.account = account }
+
+    /// What a span gets on its way out.
+    struct Edit {
+        /// The threshold of the rules; see `Verdict.threshold`.
+        var threshold: Threshold?
+        var randomness: Randomness?
+        /// Of the trace id; for spans that carry none.
+        var idRandomness: Randomness
+        /// Whether trace states are written at all.
+        var writesThreshold: Bool
+
+        /// Nothing changes.
+        var isPlain: Bool { !writesThreshold || threshold == .always }
+    }
+
+    /// Adds a run of spans. `attributes` are encoded fields that each span gets in addition.
+    mutating func append(
+        _ run: UnsafeRawBufferPointer, spans count: Int, of envelope: EnvelopeTable.Envelope, _ edit: Edit,
+        attributes: UnsafeRawBufferPointer
+    ) {
+        if openHash != envelope.hash { open(envelope) }
+        if edit.isPlain, attributes.count == 0 {
+            writer.append(run)
+        } else {
+            appendEdited(run, edit, attributes)
+        }
+        spans += count
+        if writer.count >= Self.targetBytes { finish() }
+    }
+
+    private mutating func open(_ envelope: EnvelopeTable.Envelope) {
+        close()
+        openHash = envelope.hash
+        resourceStart = writer.count
+        writer.append(envelope.resource)
+        scopeStart = writer.count
+        writer.append(envelope.scope)
+    }
+
+    private mutating func close() {
+        guard openHash != nil else { return }
+        writer.wrap(since: scopeStart, field: 2)
+        writer.wrap(since: resourceStart, field: 1)
+        openHash = nil
+    }
+
+    /// Completes the request that is being written.
+    mutating func finish() {
+        guard spans > 0 else { return }
+        close()
+        if writer.overflowed {
+            lostSpans += spans
+            writer = WireWriter()
+        } else {
+            // A copy of the right size: what the writer has beyond its content would be held too.
+            let bytes = WireBytes(copying: writer.bytes, accounting: account?(writer.count))
+            if bytes.count == writer.count {
+                finished.append(KeptRequest(bytes: bytes, spans: spans))
+            } else {
+                lostSpans += spans
+            }
+            writer.removeAll()
+        }
+        spans = 0
+    }
+
+    /// The requests that are complete, each once.
+    mutating func take() -> [KeptRequest] {
+        if finished.isEmpty { return [] }
+        defer { finished = [] }
+        return finished
+    }
+
+    // MARK: Spans that change
+
+    private mutating func appendEdited(
+        _ run: UnsafeRawBufferPointer, _ edit: Edit, _ attributes: UnsafeRawBufferPointer
+    ) {
+        guard var fields = FieldCursor(run) else { return }
+        while let key = fields.key() {
+            guard key == 0x12, let span = fields.payload() else { return }
+            let start = writer.count
+            if edit.isPlain {
+                writer.append(span)
+            } else {
+                append(span, edit)
+            }
+            writer.append(attributes)
+            writer.wrap(since: start, field: 2)
+        }
+    }
+
+    /// A span with the trace state that belongs to it from now on.
+    private mutating func append(_ span: UnsafeRawBufferPointer, _ edit: Edit) {
+        let start = writer.count
+        var state = UnsafeRawBufferPointer(start: nil, count: 0)
+        guard var fields = FieldCursor(span) else { return }
+        var from = fields.at
+        while let key = fields.key() {
+            if key == 0x1A {
+                guard let payload = fields.payload() else { break }
+                state = payload
+            } else {
+                guard fields.skip(key) else { break }
+                writer.append(UnsafeRawBufferPointer(start: from, count: fields.at - from))
+            }
+            from = fields.at
+        }
+        let stateStart = writer.count
+        if !appendTraceState(state, edit) {
+            writer.truncate(to: stateStart)
+            // As it came, byte for byte.
+            writer.truncate(to: start)
+            writer.append(span)
+        } else if writer.count > stateStart {
+            writer.wrap(since: stateStart, field: 3)
+        }
+    }
+
+    /// Writes the new trace state. False when the old one stays.
+    private mutating func appendTraceState(_ bytes: UnsafeRawBufferPointer, _ edit: Edit) -> Bool {
+        guard let state = try? TraceState(bytes) else { return false }
+        var threshold: Threshold?
+        if let rule = edit.threshold {
+            let combined = max(state.threshold ?? .always, rule)
+            let randomness = state.randomness ?? edit.randomness ?? edit.idRandomness
+            threshold = combined.keeps(randomness) ? combined : nil
+        }
+        if threshold == nil, state.threshold == nil { return false }
+        let result = state.append(
+            threshold: threshold, addingRandomness: threshold == nil ? nil : edit.randomness, to: &writer)
+        return result != .full(dropsThreshold: false)
+    }
+}

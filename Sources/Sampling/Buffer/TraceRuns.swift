@@ -1,0 +1,172 @@
+package import OTLP
+
+/// Spans of one trace that lie side by side in a request.
+package struct TraceRun: Sendable {
+    package var high: UInt64
+    package var low: UInt64
+    package var items: Range<Int>
+    /// Index in `TraceRuns.envelopes`.
+    package var envelope: Int
+}
+
+/// A request taken apart by traces, and the fields of its resources and scopes without their children.
+package struct TraceRuns: ~Copyable {
+    /// Where the fields of a resource and of a scope lie.
+    package struct Envelope: Sendable {
+        fileprivate var resource: Range<Int>
+        fileprivate var scope: Range<Int>
+    }
+
+    package private(set) var runs: [TraceRun] = []
+    private var envelopes: [Envelope] = []
+    private var fields = WireWriter()
+
+    /// Reads a batch of spans. Spans without a valid trace id, which the receiver lets none through of, are left out.
+    package init(_ batch: TelemetryBatch) {
+        runs.reserveCapacity(batch.items.count / 4 + 4)
+        for resource in batch.resources {
+            let resourceStart = fields.count
+            Self.appendOthers(batch.message(of: resource), to: &fields)
+            let resourceEnd = fields.count
+            for scope in batch.scopes[resource.scopes] {
+                let scopeStart = fields.count
+                Self.appendOthers(batch.message(of: scope), to: &fields)
+                envelopes.append(Envelope(resource: resourceStart..<resourceEnd, scope: scopeStart..<fields.count))
+                addRuns(batch, scope.items)
+            }
+        }
+    }
+
+    package var envelopeCount: Int { envelopes.count }
+
+    /// Resource fields and scope fields of an envelope; valid as long as this value.
+    package func envelope(_ index: Int) -> (resource: UnsafeRawBufferPointer, scope: UnsafeRawBufferPointer) {
+        let ranges = envelopes[index]
+        return (
+            UnsafeRawBufferPointer(rebasing: fields.bytes[ranges.resource]),
+            UnsafeRawBufferPointer(rebasing: fields.bytes[ranges.scope])
+        )
+    }
+
+    private mutating func addRuns(_ batch: TelemetryBatch, _ items: Range<Int>) {
+        let envelope = envelopes.count - 1
+        var current: TraceRun?
+        for index in items {
+            guard let (high, low) = Self.traceID(batch.payload(of: batch.items[index])) else { continue }
+            if let run = current, run.high == high, run.low == low, run.items.upperBound == index {
+                current?.items = run.items.lowerBound..<index + 1
+                continue
+            }
+            if let run = current { runs.append(run) }
+            current = TraceRun(high: high, low: low, items: index..<index + 1, envelope: envelope)
+        }
+        if let run = current { runs.append(run) }
+    }
+
+    /// The id of a span's trace, as two big-endian numbers.
+    @inline(__always)
+    private static func traceID(_ span: UnsafeRawBufferPointer) -> (UInt64, UInt64)? {
+        if span.count >= 18, span[0] == 0x0A, span[1] == 16 {
+            return (
+                UInt64(bigEndian: span.loadUnaligned(fromByteOffset: 2, as: UInt64.self)),
+                UInt64(bigEndian: span.loadUnaligned(fromByteOffset: 10, as: UInt64.self))
+            )
+        }
+        return traceIDAnywhere(span)
+    }
+
+    private static func traceIDAnywhere(_ span: UnsafeRawBufferPointer) -> (UInt64, UInt64)? {
+        guard var fields = FieldCursor(span) else { return nil }
+        var found: (UInt64, UInt64)?
+        while let key = fields.key() {
+            if key == 0x0A {
+                guard let id = fields.payload() else { return nil }
+                guard id.count == 16 else { continue }
+                found = (
+                    UInt64(bigEndian: id.loadUnaligned(as: UInt64.self)),
+                    UInt64(bigEndian: id.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+                )
+            } else if !fields.skip(key) {
+                return nil
+            }
+        }
+        return found
+    }
+
+    /// Fields of a `ResourceSpans` or `ScopeSpans` other than number 2, their children.
+    private static func appendOthers(_ message: UnsafeRawBufferPointer, to writer: inout WireWriter) {
+        guard var fields = FieldCursor(message) else { return }
+        var start = fields.at
+        while let key = fields.key(), fields.skip(key) {
+            if key >> 3 != 2 { writer.append(UnsafeRawBufferPointer(start: start, count: fields.at - start)) }
+            start = fields.at
+        }
+    }
+}
+
+extension TailShard {
+    /// Takes the runs of a request that `belongs` says are this shard's. `batch` is the one that `runs` were read from.
+    ///
+    /// - Returns: false when memory was refused for a part; the rest is held.
+    package mutating func take(
+        _ runs: borrowing TraceRuns, of batch: TelemetryBatch, now: Int64, where belongs: (TraceRun) -> Bool
+    ) -> Bool {
+        beginRequest()
+        var known = [UInt32](repeating: EnvelopeTable.none, count: runs.envelopeCount)
+        var isComplete = true
+        for run in runs.runs where belongs(run) {
+            if known[run.envelope] == EnvelopeTable.none {
+                let (resource, scope) = runs.envelope(run.envelope)
+                guard let envelope = envelope(resource, scope) else {
+                    isComplete = false
+                    continue
+                }
+                known[run.envelope] = envelope
+            }
+            let isTaken = add(
+                batch, items: run.items, traceID: run.high, run.low, envelope: known[run.envelope], now: now)
+            isComplete = isComplete && isTaken
+        }
+        endRequest(now: now)
+        return isComplete
+    }
+}
+
+/// Which of `count` shards a trace belongs to.
+package struct ShardChoice: Sendable {
+    private let seeds: (UInt64, UInt64)
+    private let count: UInt64
+
+    /// - Parameters:
+    ///   - count: at least 1.
+    ///   - seed: random, the same for all choices.
+    package init(count: Int, seed: (UInt64, UInt64)) {
+        seeds = seed
+        self.count = UInt64(max(1, count))
+    }
+
+    /// From 0 to `count` - 1.
+    @inline(__always)
+    package func shard(_ high: UInt64, _ low: UInt64) -> Int {
+        count == 1 ? 0 : Int(mixed(high, low, seeds).multipliedFullWidth(by: count).high)
+    }
+}
+
+extension TraceRuns {
+    /// The latest end of a span, in nanoseconds since 1970; 0 without any. `batch` is the one that this was read from.
+    package func latestEnd(of batch: TelemetryBatch) -> UInt64 {
+        var latest: UInt64 = 0
+        for item in batch.items {
+            guard var fields = FieldCursor(batch.payload(of: item)) else { continue }
+            while let key = fields.key() {
+                if key == 0x41 {
+                    guard let end = fields.fixed64() else { break }
+                    latest = max(latest, end)
+                } else if !fields.skip(key) {
+                    break
+                }
+            }
+        }
+        return latest
+    }
+}
