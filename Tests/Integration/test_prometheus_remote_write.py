@@ -57,7 +57,9 @@ def prometheus(tmp_path):
 
 def remote_write(endpoint, **options):
     retries = {"initial_interval": "50ms", "max_interval": "200ms", "max_elapsed_time": "60s"}
-    exporter = {"endpoint": endpoint, "retry_on_failure": retries, **options}
+    # The receiver reads in Python: on a slow machine a large request takes longer than the exporter's own limit, and
+    # one that was taken after the exporter gave up comes twice.
+    exporter = {"endpoint": endpoint, "timeout": "60s", "retry_on_failure": retries, **options}
     return configuration({"prometheus_remote_write": exporter}, pipelines={
         "metrics": {"receivers": ["otlp"], "exporters": ["prometheus_remote_write"]}})
 
