@@ -3,15 +3,7 @@ internal import Telemetry
 
 /// The self-metrics of a tail sampler: otelcol's under otelcol's names, and what otelcol does not count. Any thread.
 final class TailSamplingMetrics: Sendable {
-    private struct Policy: Sendable {
-        let sampled: (traces: Counter, spans: Counter)
-        let notSampled: (traces: Counter, spans: Counter)
-        let dropped: (traces: Counter, spans: Counter)
-        let executions: Counter
-        let microseconds: Counter
-    }
-
-    private static let prefix = "otelcol_processor_tail_sampling_"
+    fileprivate static let prefix = "otelcol_processor_tail_sampling_"
     /// The default bounds of the SDK that otelcol uses.
     private static let secondBounds: [Double] = [
         0, 5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10000,
@@ -21,7 +13,6 @@ final class TailSamplingMetrics: Sendable {
         50000,
     ]
 
-    private let policies: [Policy]
     private let sampled: Counter
     private let notSampled: Counter
     private let dropped: Counter
@@ -36,28 +27,9 @@ final class TailSamplingMetrics: Sendable {
     private let lost: @Sendable (String) -> Counter
     let retries: Counter
 
-    init(_ registry: MetricRegistry, policies names: [String], id: String) {
+    init(_ registry: MetricRegistry, id: String) {
         func counter(_ name: String, _ help: String, _ labels: MetricRegistry.Labels = []) -> Counter {
             registry.counter(Self.prefix + name, help: help, labels: labels)
-        }
-        func decided(_ policy: String, _ decision: String) -> (Counter, Counter) {
-            let labels = [
-                (name: "policy", value: policy), (name: "sampled", value: decision == "sampled" ? "true" : "false"),
-                (name: "decision", value: decision),
-            ]
-            return (
-                counter("count_traces_sampled", "Traces by what each policy said of them", labels),
-                counter("count_spans_sampled", "Spans by what each policy said of their traces", labels)
-            )
-        }
-        policies = names.map { name in
-            let labels = [(name: "policy", value: name)]
-            return Policy(
-                sampled: decided(name, "sampled"), notSampled: decided(name, "not_sampled"),
-                dropped: decided(name, "dropped"),
-                executions: counter("sampling_policy_execution_count", "How often a policy was asked", labels),
-                microseconds: counter(
-                    "sampling_policy_execution_time_sum", "Microseconds that a policy took, estimated", labels))
         }
         func global(_ decision: String) -> Counter {
             counter(
@@ -115,6 +87,51 @@ final class TailSamplingMetrics: Sendable {
         if counts.lostSpans > 0 { loss(counts.lostSpans, "memory") }
     }
 
+    /// Counts a round of decisions.
+    func observe(round nanoseconds: Int64) { timer.observe(Double(nanoseconds) * 1e-6) }
+
+    /// Counts kept spans that are gone.
+    func loss(_ spans: Int, _ cause: String) { lost(cause).add(spans) }
+}
+
+/// What the policies of one program have said. Programs that follow each other share counters by name. Any thread.
+final class PolicyCounters: Sendable {
+    private struct Policy: Sendable {
+        let sampled: (traces: Counter, spans: Counter)
+        let notSampled: (traces: Counter, spans: Counter)
+        let dropped: (traces: Counter, spans: Counter)
+        let executions: Counter
+        let microseconds: Counter
+    }
+
+    private let policies: [Policy]
+
+    init(_ registry: MetricRegistry, _ names: [String]) {
+        let prefix = TailSamplingMetrics.prefix
+        func counter(_ name: String, _ help: String, _ labels: MetricRegistry.Labels) -> Counter {
+            registry.counter(prefix + name, help: help, labels: labels)
+        }
+        func decided(_ policy: String, _ decision: String) -> (Counter, Counter) {
+            let labels = [
+                (name: "policy", value: policy), (name: "sampled", value: decision == "sampled" ? "true" : "false"),
+                (name: "decision", value: decision),
+            ]
+            return (
+                counter("count_traces_sampled", "Traces by what each policy said of them", labels),
+                counter("count_spans_sampled", "Spans by what each policy said of their traces", labels)
+            )
+        }
+        policies = names.map { name in
+            let labels = [(name: "policy", value: name)]
+            return Policy(
+                sampled: decided(name, "sampled"), notSampled: decided(name, "not_sampled"),
+                dropped: decided(name, "dropped"),
+                executions: counter("sampling_policy_execution_count", "How often a policy was asked", labels),
+                microseconds: counter(
+                    "sampling_policy_execution_time_sum", "Microseconds that a policy took, estimated", labels))
+        }
+    }
+
     /// Adds what the policies have said, in their order.
     func add(_ tallies: [PolicyTally]) {
         for (policy, tally) in zip(policies, tallies) {
@@ -131,10 +148,4 @@ final class TailSamplingMetrics: Sendable {
             policy.microseconds.add(Int(tally.nanoseconds / 1000))
         }
     }
-
-    /// Counts a round of decisions.
-    func observe(round nanoseconds: Int64) { timer.observe(Double(nanoseconds) * 1e-6) }
-
-    /// Counts kept spans that are gone.
-    func loss(_ spans: Int, _ cause: String) { lost(cause).add(spans) }
 }

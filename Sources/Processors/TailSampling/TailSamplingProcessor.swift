@@ -23,6 +23,11 @@ package struct TailSamplingProcessorFactory: ProcessorFactory {
     ) throws -> any Processor {
         try TailSamplingProcessor(settings, id: id, next: next, environment: environment)
     }
+
+    package func change(_ processor: any Processor, to settings: TailSamplingSettings) throws -> SettingsChange {
+        guard let processor = processor as? TailSamplingProcessor else { return .restart(keys: []) }
+        return try processor.change(to: settings)
+    }
 }
 
 /// One pipeline's tail sampler.
@@ -33,14 +38,16 @@ final class TailSamplingProcessor: Processor {
     private let buffer: TailBuffer
     private let outbox: TailOutbox
     private let waiting: WaitingRoom
-    private let blocks: Bool
+    private let registry: MetricRegistry
+    private let current: Mutex<(settings: TailSamplingSettings, program: PolicyProgram)>
+    private let blocks: Atomic<Bool>
 
     init(
         _ settings: TailSamplingSettings, id: ComponentID, next: any Consumer, environment: ComponentEnvironment,
         now: @escaping @Sendable () -> Int64 = TailSamplingProcessor.uptime
     ) throws {
         let program = try PolicyProgram(settings.policies, stopsAtFirstMatch: settings.stopsAtFirstMatch)
-        let metrics = TailSamplingMetrics(environment.metrics, policies: program.names, id: "\(id)")
+        let metrics = TailSamplingMetrics(environment.metrics, id: "\(id)")
         let logger = environment.logger("processor", id)
         let outbox = TailOutbox(
             next: next, metrics: metrics, eventLoop: environment.eventLoops.next(), logger: logger)
@@ -52,7 +59,9 @@ final class TailSamplingProcessor: Processor {
         self.buffer = buffer
         self.outbox = outbox
         self.waiting = waiting
-        blocks = settings.blocksOnOverflow
+        registry = environment.metrics
+        current = Mutex((settings, program))
+        blocks = Atomic(settings.blocksOnOverflow)
         environment.metrics.gauge(
             "otelcol_processor_tail_sampling_sampling_traces_on_memory", help: "Traces that are held",
             read: { [totals = buffer.totals] in Double(totals.traces.load(ordering: .relaxed)) })
@@ -75,7 +84,26 @@ final class TailSamplingProcessor: Processor {
             let message = "tail_sampling: the next stage does not take what was kept"
             receipt.refuse(ConsumeError(.queueFull, message, retryAfter: .seconds(1)))
         } else {
-            waiting.take(batch, receipt, mayWait: blocks)
+            waiting.take(batch, receipt, mayWait: blocks.load(ordering: .relaxed))
+        }
+    }
+
+    /// What it takes to follow `settings`. In place, traces that are held stay, and are decided about by the new
+    /// policies; decisions that were taken hold for late spans; buckets and rates of policies that are the same go on.
+    ///
+    /// - Throws: `PolicyError`, which reading the settings has recorded before.
+    func change(to settings: TailSamplingSettings) throws -> SettingsChange {
+        let (former, present) = current.withLock { $0 }
+        let fixed = settings.fixedParts(changedFrom: former)
+        guard fixed.isEmpty else { return .restart(keys: fixed) }
+        let program = try PolicyProgram(
+            settings.policies, stopsAtFirstMatch: settings.stopsAtFirstMatch, former: present)
+        return .inPlace { [self] in
+            current.withLock { current in
+                buffer.replace(settings, program, PolicyCounters(registry, program.names))
+                current = (settings, program)
+            }
+            blocks.store(settings.blocksOnOverflow, ordering: .relaxed)
         }
     }
 

@@ -90,6 +90,19 @@ package struct TailSamplingSettings: Sendable {
         }
     }
 
+    /// Keys that differ from those of `former` and that a running sampler cannot follow.
+    func fixedParts(changedFrom former: TailSamplingSettings) -> [String] {
+        var keys: [String] = []
+        if rules.evaluatesAtIngest != former.rules.evaluatesAtIngest { keys.append("sampling_strategy") }
+        if shards != former.shards { keys.append("num_shards") }
+        if rules.sampledCacheSize != former.rules.sampledCacheSize
+            || rules.nonSampledCacheSize != former.rules.nonSampledCacheSize
+        {
+            keys.append("decision_cache")
+        }
+        return keys
+    }
+
     static func nanoseconds(_ duration: Duration) -> Int64 {
         let (seconds, attoseconds) = duration.components
         return seconds * 1_000_000_000 + attoseconds / 1_000_000_000

@@ -27,6 +27,11 @@ struct KeptSpans: ~Copyable {
 
     init(_ account: Accounting?) { self.account = account }
 
+    /// Whether there is nothing to take.
+    var isEmpty: Bool { spans == 0 && finished.isEmpty }
+    /// Bytes of the request that is being filled.
+    var openBytes: Int { writer.count }
+
     /// What a span gets on its way out.
     struct Edit {
         /// The threshold of the rules; see `Verdict.threshold`.

@@ -17,6 +17,8 @@ extension TailShard {
             case .root: (record.pointee.rootSeen, settings.waitAfterRoot)
             case .idle: (record.pointee.lastSeen, settings.waitAfterLastSpan)
             }
+        // Switched off since the trace came.
+        guard wait > 0 || list == .age else { return .max }
         let (sum, overflow) = from.addingReportingOverflow(wait)
         return overflow ? .max : sum
     }
@@ -58,6 +60,20 @@ extension TailShard {
         return true
     }
 
+    /// Decides about the oldest traces until `traces` of them or `bytes` of their spans are gone, as long as they are
+    /// older than `limit`; at most `most` traces.
+    package mutating func decideOldest(
+        _ trigger: DecisionTrigger, traces: Int, bytes: Int, olderThan limit: Int64, most: Int, now: Int64
+    ) {
+        let before = (traces: table.count, bytes: arena.liveBytes)
+        for _ in 0..<most {
+            guard before.traces - table.count < traces, before.bytes - arena.liveBytes < bytes, let oldest,
+                oldest <= limit
+            else { return }
+            decideOldest(trigger, now: now)
+        }
+    }
+
     /// At the end: decides about up to `limit` traces, or lets them go undecided (`drop_pending_traces_on_shutdown`).
     ///
     /// - Returns: whether traces are left.
@@ -82,14 +98,16 @@ extension TailShard {
         if settings.evaluatesAtIngest {
             // Everything has been asked as it came.
             let pending = record.pointee.pendingPolicy
+            let policy = pending >= 0 ? Int(pending) : nil
             let verdict =
-                pending < 0
+                pending == TraceRecord.nothingPending
                 ? Verdict(decision: .notSampled)
-                : Verdict(decision: .sampled, policy: Int(pending), threshold: .always)
+                : Verdict(decision: .sampled, policy: policy, threshold: .always)
             return finish(slot, verdict, trigger, now)
         }
         gather(slot, from: record.pointee.head)
         decisions &+= 1
+        hasTallies = true
         let isTimed = decisions % PolicyTally.timedEvery == 0
         finish(slot, program.verdict(facts, now: now, isTimed: isTimed, tallies: &tallies), trigger, now)
     }
@@ -121,6 +139,8 @@ extension TailShard {
     /// Acts on a decision: hands the spans on or lets them go, and remembers it.
     mutating func finish(_ slot: UInt32, _ verdict: Verdict, _ trigger: DecisionTrigger, _ now: Int64) {
         guard let record = table.records.map({ $0[Int(slot)] }) else { return }
+        var verdict = verdict
+        verdict.policy = verdict.policy.map { Int(known.policy($0)) }
         counts.triggers[trigger.rawValue] += 1
         counts.removalAges.append(Double(now - record.firstSeen) * 1e-9)
         switch verdict.decision {
@@ -132,7 +152,7 @@ extension TailShard {
             counts.sampledSpans += Int(record.spans)
             let detail = DecisionCache.Detail(
                 rejected: verdict.threshold?.rejected ?? DecisionCache.Detail.unknown,
-                policy: Int32(verdict.policy ?? -1), addsRandomness: verdict.randomness != nil)
+                policy: Int32(verdict.policy ?? -1), hash: verdict.randomness == nil ? 0 : known.hash)
             sampledCache.insert(record.high, record.low, second: Self.second(now), detail: detail)
         } else {
             counts.discardedSpans += Int(record.spans)
@@ -150,7 +170,7 @@ extension TailShard {
         table.remove(slot)
     }
 
-    /// Hands a segment's spans on.
+    /// Hands a segment's spans on. The verdict's policy is an index in `known.policies`.
     mutating func emit(
         _ segment: UnsafeMutablePointer<Segment>, _ envelope: UInt32, _ verdict: Verdict, _ trigger: DecisionTrigger,
         _ id: (high: UInt64, low: UInt64)
@@ -178,8 +198,8 @@ extension TailShard {
                 }
             write("tailsampling.decision", decision)
         }
-        if let policy = verdict.policy, program.names.indices.contains(policy) {
-            Array(program.names[policy].utf8).withUnsafeBytes { name in
+        if let policy = verdict.policy, known.policies.indices.contains(policy) {
+            Array(known.policies[policy].utf8).withUnsafeBytes { name in
                 reason.append(field: 9, key: Self.bytes("tailsampling.policy"), .text(name))
             }
         }

@@ -6,8 +6,9 @@ package import OTLP
 /// A request's spans are copied, run by run, into chunks that are given back whole: the request may go although some of
 /// its traces stay. Every trace is decided about once; its later spans follow. One owner; not thread-safe.
 package struct TailShard: ~Copyable {
-    let settings: TailSettings
-    let program: PolicyProgram
+    var settings: TailSettings
+    var program: PolicyProgram
+    var known: KnownNames
     var arena = SegmentArena()
     var envelopes = EnvelopeTable()
     var table: TraceTable
@@ -34,6 +35,7 @@ package struct TailShard: ~Copyable {
         self.settings = settings
         kept = KeptSpans(account)
         self.program = program
+        known = KnownNames(program)
         table = TraceTable(seeds: seed)
         facts = TraceFacts(program.plan)
         let share = max(1, share)
@@ -52,14 +54,16 @@ package struct TailShard: ~Copyable {
     /// Bytes of spans that are held, headers included.
     package var liveBytes: Int { arena.liveBytes }
     /// Bytes of memory, about.
-    package var heldBytes: Int { arena.mappedBytes + table.heldBytes + envelopes.heldBytes }
+    package var heldBytes: Int {
+        arena.mappedBytes + table.heldBytes + envelopes.heldBytes + kept.openBytes
+    }
     /// When the oldest trace came; nil without one.
     package var oldest: Int64? {
         let slot = table.first(.age)
         return slot == TraceTable.none ? nil : table.records?[Int(slot)].firstSeen
     }
-    /// Whether there is memory to give back or a trace to wait for.
-    package var isIdle: Bool { table.count == 0 && arena.spareCount == 0 }
+    /// Whether there is nothing to wait for: no trace, no memory to give back, no kept span to take.
+    package var isIdle: Bool { table.count == 0 && arena.spareCount == 0 && kept.isEmpty }
 
     /// What happened since the last call.
     package mutating func takeCounts() -> TailCounts {
@@ -70,15 +74,20 @@ package struct TailShard: ~Copyable {
     }
     private var reportedLoss = 0
 
+    /// Whether the policies were asked since `takeTallies`.
+    package internal(set) var hasTallies = false
+
     /// What the policies said since the last call, in their order.
     package mutating func takeTallies() -> [PolicyTally] {
+        hasTallies = false
         defer { for index in tallies.indices { tallies[index] = PolicyTally() } }
         return tallies
     }
 
     /// Complete requests of kept spans, each once.
     ///
-    /// - Parameter all: also the one that is still being filled.
+    /// - Parameter all: also the one that is still being filled. What late spans and traces at a bound leave gathers
+    ///   there, so that it does not go on in requests of a few spans.
     package mutating func takeKept(all: Bool = true) -> [KeptRequest] {
         if all { kept.finish() }
         return kept.take()
@@ -170,20 +179,20 @@ package struct TailShard: ~Copyable {
         _ batch: TelemetryBatch, _ items: Range<Int>, _ high: UInt64, _ low: UInt64, _ envelope: UInt32, _ now: Int64
     ) -> Bool? {
         let second = Self.second(now)
-        if let known = sampledCache.find(high, low, second: second), let detail = known.detail {
+        if let entry = sampledCache.find(high, low, second: second), let detail = entry.detail {
             guard let segment = copy(batch, items) else { return false }
             counts.lateSampledSpans += items.count
-            counts.lateAges.append(Double(second - min(known.decided, second)))
+            counts.lateAges.append(Double(second - min(entry.decided, second)))
             let threshold = Threshold(rejected: detail.rejected)
             let verdict = Verdict(
                 decision: .sampled, policy: detail.policy < 0 ? nil : Int(detail.policy), threshold: threshold,
-                randomness: detail.addsRandomness ? program.hashRandomness((high, low)) : nil)
+                randomness: known.randomness(detail.hash, (high, low)))
             emit(segment, envelope, verdict, .late, (high, low))
             arena.release(segment)
             return true
         }
-        if let known = nonSampledCache.find(high, low, second: second) {
-            counts.lateAges.append(Double(second - min(known.decided, second)))
+        if let entry = nonSampledCache.find(high, low, second: second) {
+            counts.lateAges.append(Double(second - min(entry.decided, second)))
             counts.lateDiscardedSpans += items.count
             if settings.isDryRun {
                 guard let segment = copy(batch, items) else { return false }
@@ -218,6 +227,7 @@ package struct TailShard: ~Copyable {
             gather(slot, from: record.pointee.fresh)
             if let policy = program.sureMatch(facts, now: now) {
                 tallies[policy].add(.sampled, spans: facts.spans)
+                hasTallies = true
                 return finish(
                     slot, Verdict(decision: .sampled, policy: policy, threshold: .always), .early, now)
             }
@@ -234,10 +244,13 @@ package struct TailShard: ~Copyable {
         guard let record = table.records.map({ $0 + Int(slot) }) else { return false }
         gather(slot, from: record.pointee.fresh)
         let verdict = program.verdict(facts, now: now, tallies: &tallies)
+        hasTallies = true
         switch verdict.decision {
         case .sampled where program.hasDrops:
             // A policy that drops may still match.
-            if record.pointee.pendingPolicy < 0 { record.pointee.pendingPolicy = Int32(verdict.policy ?? 0) }
+            if record.pointee.pendingPolicy == TraceRecord.nothingPending {
+                record.pointee.pendingPolicy = Int32(verdict.policy ?? 0)
+            }
             return false
         case .sampled, .dropped:
             finish(slot, verdict, .ingest, now)

@@ -30,7 +30,7 @@ final class AdaptiveSampler: Sendable {
     /// Stands for all keys beyond the bound.
     private static let others: [UInt8] = [0]
 
-    private let spec: AdaptiveSpec
+    let spec: AdaptiveSpec
     private let state = Mutex(State())
 
     init(_ spec: AdaptiveSpec) { self.spec = spec }

@@ -140,9 +140,9 @@ package struct AggregateSpec: Sendable {
 }
 
 /// `adaptive_percentage`, `adaptive_throughput`: a rate for each key that follows what comes.
-package struct AdaptiveSpec: Sendable {
+package struct AdaptiveSpec: Sendable, Equatable {
     /// What the rates are to bring about.
-    package enum Goal: Sendable {
+    package enum Goal: Sendable, Equatable {
         /// Of 100: share of all traces that is kept; rare keys more, frequent ones less.
         case percentage(Double)
         /// Units a second that are kept.
