@@ -110,17 +110,18 @@ package final class Collector: Sendable {
                 let reload = try GraphReload(from: plan, to: new, of: graph)
                 guard reload.restarts.isEmpty else {
                     logger.warning(
-                        "configuration not reloaded, nothing has changed: these parts need a restart",
+                        "SIGHUP: nothing has changed, these parts need a restart",
                         metadata: ["parts": "\(reload.restarts.joined(separator: ", "))"])
                     return false
                 }
                 for change in reload.changes { change.apply() }
                 let changed = reload.changes.map(\.path).joined(separator: ", ")
-                logger.info("configuration reloaded", metadata: ["changed": "\(changed.isEmpty ? "nothing" : changed)"])
+                logger.info(
+                    "SIGHUP: configuration reloaded", metadata: ["changed": "\(changed.isEmpty ? "nothing" : changed)"])
                 plan = new
                 return true
             } catch {
-                logger.error("configuration not reloaded, nothing has changed", metadata: ["error": "\(error)"])
+                logger.error("SIGHUP: nothing has changed", metadata: ["error": "\(error)"])
                 return false
             }
         }

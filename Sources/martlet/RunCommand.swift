@@ -69,7 +69,7 @@ struct RunCommand {
                 collector.reload(plan)
             } else {
                 collector.logger.error(
-                    "configuration not reloaded, nothing has changed: it has errors, which are said above")
+                    "SIGHUP: nothing has changed, the configuration has errors, said above")
             }
         }
     }
