@@ -222,6 +222,57 @@ import Testing
         #expect(next.itemCount == 2)
     }
 
+    // MARK: Logs
+
+    @Test func logRecordsGoWithTheirTraces() async throws {
+        let (spans, records) = (RecordingConsumer(), RecordingConsumer())
+        let environment = TestEnvironment()
+        let components = environment.components
+        let factory = TailSamplingProcessorFactory()
+        let settings = try settings(Self.all)
+        let id = ComponentID(type: "tail_sampling")
+        let logs = try factory.make(settings, id: id, signal: .logs, next: records, environment: components)
+        let traces = try factory.make(settings, id: id, signal: .traces, next: spans, environment: components)
+        try traces.start()
+        try logs.start()
+        let outcomes = Outcomes()
+        let traced = try SampleRequests.batch(.logs, items: 3)
+        let free = TraceRuns(traced)
+        traces.consume(
+            try SampleRequests.batch(.traces, items: 4), context: RequestContext(), receipt: outcomes.receipt())
+        logs.consume(traced, context: RequestContext(), receipt: outcomes.receipt())
+        #expect(outcomes.all == [nil, nil])
+        #expect(records.itemCount == (free.hasTraces ? 0 : 3))
+        await logs.stop(deadline: .now + .seconds(10))
+        await traces.stop(deadline: .now + .seconds(10))
+        #expect(records.itemCount == 3)
+        #expect(spans.itemCount == 4)
+        logs.consume(
+            try SampleRequests.batch(.logs, items: 3), context: RequestContext(), receipt: outcomes.receipt())
+        #expect(outcomes.all.last??.code == .shuttingDown)
+        try await environment.shutDown()
+    }
+
+    @Test(arguments: [("keep", 3), ("drop", 0)]) func withoutTracesThereIsNothingToFollow(
+        _ unmatched: String, _ count: Int
+    ) async throws {
+        let records = RecordingConsumer()
+        let environment = TestEnvironment()
+        let settings = try settings("log_correlation: {unmatched: \(unmatched)}\n" + Self.all)
+        let logs = try TailSamplingProcessorFactory().make(
+            settings, id: ComponentID(type: "tail_sampling"), signal: .logs, next: records,
+            environment: environment.components)
+        try logs.start()
+        let outcomes = Outcomes()
+        logs.consume(
+            try SampleRequests.batch(.logs, items: 3), context: RequestContext(), receipt: outcomes.receipt())
+        #expect(outcomes.all == [nil])
+        #expect(records.itemCount == count)
+        #expect(environment.log.first("reason") == "no traces pipeline has this processor")
+        await logs.stop(deadline: .now + .seconds(10))
+        try await environment.shutDown()
+    }
+
     // MARK: Handing on
 
     @Test func aRefusalIsNoEnd() async throws {

@@ -75,6 +75,8 @@ final class TailBuffer: Sendable {
     private let shards: [LockedShard]
     private let choice: ShardChoice
     private let outbox: TailOutbox
+    /// Of the logs pipeline that shares this buffer; set before data comes.
+    private let logsOutbox = Mutex<TailOutbox?>(nil)
     private let metrics: TailSamplingMetrics
     private let budget: MemoryBudget
     private let maximumTraces = Atomic<Int>(0)
@@ -133,7 +135,9 @@ final class TailBuffer: Sendable {
     }
 
     /// Whether kept spans that the next stage does not take fill half of what may be held.
-    var isStuck: Bool { outbox.bytes > maximumBytes.load(ordering: .relaxed) / 2 }
+    var isStuck: Bool { outbox.bytes > mostKept }
+    /// Most bytes of kept spans, or of kept log records, that wait for the next stage: half of what may be held.
+    var mostKept: Int { maximumBytes.load(ordering: .relaxed) / 2 }
 
     // MARK: Spans in
 
@@ -154,18 +158,38 @@ final class TailBuffer: Sendable {
         return isComplete
     }
 
+    /// Log records that go on go there from now on.
+    func setLogsOutbox(_ outbox: TailOutbox) { logsOutbox.withLock { $0 = outbox } }
+
+    /// Holds the log records of a batch until their traces are decided about.
+    ///
+    /// - Returns: false when memory was refused for a part of it.
+    func takeLogs(_ batch: TelemetryBatch, _ runs: borrowing TraceRuns) -> Bool {
+        let now = now()
+        var isComplete = true
+        for (index, shard) in shards.enumerated() {
+            let belongs: (TraceRun) -> Bool = { [choice] in choice.shard($0.high, $0.low) == index }
+            guard shards.count == 1 || runs.runs.contains(where: belongs) else { continue }
+            isComplete = work(on: shard) { $0.takeLogs(runs, of: batch, now: now, where: belongs) } && isComplete
+            schedule(shard)
+        }
+        keepBounds()
+        return isComplete
+    }
+
     /// Works on a shard and passes on what it has to say.
     ///
     /// - Parameter flushes: whether kept spans go on that do not fill a request yet. Each round ends with that.
     private func work<Result>(
         on shard: LockedShard, flushes: Bool = false, _ body: (inout TailShard) -> Result
     ) -> Result {
-        let (result, kept, counts) = shard.withShard(totals) { shard in
+        let (result, kept, logs, counts) = shard.withShard(totals) { shard in
             let result = body(&shard)
-            return (result, shard.takeKept(all: flushes), shard.takeCounts())
+            return (result, shard.takeKept(all: flushes), shard.takeKeptLogs(all: flushes), shard.takeCounts())
         }
         metrics.add(counts)
         outbox.send(kept)
+        if !logs.isEmpty { logsOutbox.withLock { $0 }?.send(logs) }
         return result
     }
 

@@ -1,3 +1,4 @@
+internal import OTLP
 internal import Sampling
 internal import Telemetry
 
@@ -24,7 +25,8 @@ final class TailSamplingMetrics: Sendable {
     private let lateAge: Histogram
     private let removalAge: Histogram
     private let timer: Histogram
-    private let lost: @Sendable (String) -> Counter
+    private let logs: [Counter]
+    private let lost: @Sendable (Signal, String) -> Counter
     let retries: Counter
 
     init(_ registry: MetricRegistry, id: String) {
@@ -61,15 +63,21 @@ final class TailSamplingMetrics: Sendable {
         timer = registry.histogram(
             Self.prefix + "sampling_decision_timer_latency", help: "Milliseconds that a round of decisions took",
             bounds: Self.millisecondBounds)
-        lost = { cause in
+        logs = ["kept", "not_kept", "unmatched", "no_trace"].map { decision in
             registry.counter(
-                "martlet_tail_sampling_lost_spans", help: "Kept spans that could not be handed on",
+                "martlet_tail_sampling_log_records", help: "Log records by the decision that they followed",
+                labels: labels + [("decision", decision)])
+        }
+        lost = { signal, cause in
+            let name = signal == .logs ? "log_records" : "spans"
+            return registry.counter(
+                "martlet_tail_sampling_lost_" + name, help: "What was kept and could not be handed on",
                 labels: labels + [("cause", cause)])
         }
         retries = registry.counter(
             "martlet_tail_sampling_retries", help: "Kept requests that were handed on again after a refusal",
             labels: labels)
-        _ = lost("refused")
+        _ = lost(.traces, "refused")
     }
 
     /// Adds what a shard has done.
@@ -84,14 +92,16 @@ final class TailSamplingMetrics: Sendable {
         for (counter, count) in zip(triggers, counts.triggers) { counter.add(count) }
         for age in counts.removalAges { removalAge.observe(age) }
         for age in counts.lateAges { lateAge.observe(age) }
-        if counts.lostSpans > 0 { loss(counts.lostSpans, "memory") }
+        let records = [counts.keptLogs, counts.discardedLogs, counts.unmatchedLogs, counts.tracelessLogs]
+        for (counter, count) in zip(logs, records) where count > 0 { counter.add(count) }
+        if counts.lostSpans > 0 { loss(counts.lostSpans, .traces, "memory") }
     }
 
     /// Counts a round of decisions.
     func observe(round nanoseconds: Int64) { timer.observe(Double(nanoseconds) * 1e-6) }
 
-    /// Counts kept spans that are gone.
-    func loss(_ spans: Int, _ cause: String) { lost(cause).add(spans) }
+    /// Counts kept spans or log records that are gone.
+    func loss(_ items: Int, _ signal: Signal, _ cause: String) { lost(signal, cause).add(items) }
 }
 
 /// What the policies of one program have said. Programs that follow each other share counters by name. Any thread.

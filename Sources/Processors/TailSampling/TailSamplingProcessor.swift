@@ -12,7 +12,7 @@ package struct TailSamplingProcessorFactory: ProcessorFactory {
     package init() {}
 
     package var descriptor: ComponentDescriptor {
-        ComponentDescriptor(type: "tail_sampling", signals: [.traces: .alpha])
+        ComponentDescriptor(type: "tail_sampling", signals: [.traces: .alpha, .logs: .alpha])
     }
 
     package func settings(from section: ConfigSection) -> TailSamplingSettings { TailSamplingSettings(from: section) }
@@ -21,10 +21,13 @@ package struct TailSamplingProcessorFactory: ProcessorFactory {
         _ settings: TailSamplingSettings, id: ComponentID, signal: Signal, next: any Consumer,
         environment: ComponentEnvironment
     ) throws -> any Processor {
-        try TailSamplingProcessor(settings, id: id, next: next, environment: environment)
+        if signal == .logs { return TailLogsProcessor(id: id, settings, next: next, environment: environment) }
+        return try TailSamplingProcessor(settings, id: id, next: next, environment: environment)
     }
 
     package func change(_ processor: any Processor, to settings: TailSamplingSettings) throws -> SettingsChange {
+        // The log records of a processor follow what its traces pipeline does.
+        if processor is TailLogsProcessor { return .inPlace {} }
         guard let processor = processor as? TailSamplingProcessor else { return .restart(keys: []) }
         return try processor.change(to: settings)
     }
@@ -50,12 +53,13 @@ final class TailSamplingProcessor: Processor {
         let metrics = TailSamplingMetrics(environment.metrics, id: "\(id)")
         let logger = environment.logger("processor", id)
         let outbox = TailOutbox(
-            next: next, metrics: metrics, eventLoop: environment.eventLoops.next(), logger: logger)
+            .traces, next: next, metrics: metrics, eventLoop: environment.eventLoops.next(), logger: logger)
         let waiting = WaitingRoom()
         let buffer = TailBuffer(
             settings, program: program, environment: environment, outbox: outbox, metrics: metrics, now: now
         ) { waiting.admit() }
         waiting.open(buffer)
+        TailCorrelation.of(id, environment).add(buffer)
         self.buffer = buffer
         self.outbox = outbox
         self.waiting = waiting

@@ -26,6 +26,8 @@ package struct TailSamplingSettings: Sendable {
         readTimes(section)
         readBounds(section)
         readCache(section)
+        let unmatched = section.section("log_correlation").choice("unmatched", ["keep", "drop"])
+        rules.keepsUnmatchedLogs = unmatched != "drop"
         for key in ["tail_storage", "storage"] {
             section.refuse(key, because: "traces are held in memory, bounded by maximum_buffer_bytes")
         }

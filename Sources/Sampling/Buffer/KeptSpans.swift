@@ -1,13 +1,15 @@
 package import OTLP
 
-/// Spans that go on: requests to hand to the next stage.
+/// Spans, or log records, that go on: requests to hand to the next stage.
 package struct KeptRequest: Sendable {
-    /// An `ExportTraceServiceRequest`.
+    /// An `ExportTraceServiceRequest`, or an `ExportLogsServiceRequest`.
     package let bytes: WireBytes
-    package let spans: Int
+    /// Spans or log records in it.
+    package let items: Int
 }
 
-/// Puts kept spans together to requests. One owner; not thread-safe.
+/// Puts kept spans, or kept log records, together to requests: both kinds of request have the same field numbers. One
+/// owner; not thread-safe.
 struct KeptSpans: ~Copyable {
     /// Bytes from which on a request is complete: 256 KiB.
     static let targetBytes = 256 << 10
@@ -41,6 +43,10 @@ struct KeptSpans: ~Copyable {
         var idRandomness: Randomness
         /// Whether trace states are written at all.
         var writesThreshold: Bool
+
+        /// As it came.
+        static let none = Edit(
+            threshold: nil, randomness: nil, idRandomness: Randomness(truncating: 0), writesThreshold: false)
 
         /// Nothing changes.
         var isPlain: Bool { !writesThreshold || threshold == .always }
@@ -88,7 +94,7 @@ struct KeptSpans: ~Copyable {
             // A copy of the right size: what the writer has beyond its content would be held too.
             let bytes = WireBytes(copying: writer.bytes, accounting: account?(writer.count))
             if bytes.count == writer.count {
-                finished.append(KeptRequest(bytes: bytes, spans: spans))
+                finished.append(KeptRequest(bytes: bytes, items: spans))
             } else {
                 lostSpans += spans
             }

@@ -25,6 +25,8 @@ package struct TailSettings: Sendable {
     package var writesReason = false
     /// `dry_run`: everything is kept, with attributes that say what would have happened.
     package var isDryRun = false
+    /// `log_correlation::unmatched`: log records go on whose trace has not come by the time of its decision.
+    package var keepsUnmatchedLogs = true
     /// `drop_pending_traces_on_shutdown`.
     package var dropsAtShutdown = false
 
@@ -90,7 +92,13 @@ package struct TailCounts: Sendable {
     package var lateSampledSpans = 0
     package var lateDiscardedSpans = 0
     package var tooLarge = 0
-    /// Spans for which there was no memory.
+    /// Log records by what became of them: kept with their trace, let go with it, without a decision to follow, and
+    /// without a trace id.
+    package var keptLogs = 0
+    package var discardedLogs = 0
+    package var unmatchedLogs = 0
+    package var tracelessLogs = 0
+    /// Spans and log records for which there was no memory.
     package var lostSpans = 0
     /// Traces by trigger, in the order of `DecisionTrigger`.
     package var triggers = [Int](repeating: 0, count: DecisionTrigger.allCases.count)

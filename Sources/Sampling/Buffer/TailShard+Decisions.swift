@@ -81,8 +81,12 @@ extension TailShard {
         for _ in 0..<limit {
             if settings.dropsAtShutdown {
                 let slot = table.first(.age)
-                guard slot != TraceTable.none else { return false }
-                finish(slot, Verdict(decision: .notSampled), .shutdown, now)
+                guard slot != TraceTable.none, let record = table.records?[Int(slot)] else { return false }
+                if record.spans == 0 {
+                    releaseLogs(slot)
+                } else {
+                    finish(slot, Verdict(decision: .notSampled), .shutdown, now)
+                }
             } else if !decideOldest(.shutdown, now: now) {
                 return false
             }
@@ -95,6 +99,7 @@ extension TailShard {
     /// Asks the policies about a trace and acts on it.
     mutating func decide(_ slot: UInt32, _ trigger: DecisionTrigger, _ now: Int64) {
         guard let record = table.records.map({ $0 + Int(slot) }) else { return }
+        if record.pointee.spans == 0 { return releaseLogs(slot) }
         if settings.evaluatesAtIngest {
             // Everything has been asked as it came.
             let pending = record.pointee.pendingPolicy
@@ -120,6 +125,8 @@ extension TailShard {
         var bits = ConditionBits()
         var next = segment
         while let current = next {
+            next = current.pointee.next
+            if current.pointee.areLogs { continue }
             let index = current.pointee.envelope
             if index != last {
                 last = index
@@ -132,7 +139,6 @@ extension TailShard {
                 facts.add(resource: envelope.resource, scope: envelope.scope)
             }
             facts.add(run: current.content, resourceBits: bits)
-            next = current.pointee.next
         }
     }
 
@@ -158,6 +164,11 @@ extension TailShard {
             counts.discardedSpans += Int(record.spans)
             nonSampledCache.insert(record.high, record.low, second: Self.second(now))
         }
+        if verdict.isSampled {
+            counts.keptLogs += Int(record.logs)
+        } else {
+            counts.discardedLogs += Int(record.logs)
+        }
         let isKept = verdict.isSampled || settings.isDryRun
         var next = record.head
         while let segment = next {
@@ -170,25 +181,31 @@ extension TailShard {
         table.remove(slot)
     }
 
-    /// Hands a segment's spans on. The verdict's policy is an index in `known.policies`.
+    /// Hands a segment's spans, or log records, on. The verdict's policy is an index in `known.policies`.
     mutating func emit(
         _ segment: UnsafeMutablePointer<Segment>, _ envelope: UInt32, _ verdict: Verdict, _ trigger: DecisionTrigger,
         _ id: (high: UInt64, low: UInt64)
     ) {
         reason.removeAll()
-        if settings.writesReason || settings.isDryRun { writeReason(verdict, trigger) }
+        let areLogs = segment.pointee.areLogs
+        if settings.writesReason || settings.isDryRun { writeReason(verdict, trigger, field: areLogs ? 6 : 9) }
+        if areLogs {
+            return keptLogs.append(
+                segment.content, spans: segment.pointee.items, of: envelopes[envelope], .none, attributes: reason.bytes)
+        }
         let edit = KeptSpans.Edit(
             threshold: verdict.threshold, randomness: verdict.randomness,
             idRandomness: Randomness(truncating: id.low),
             writesThreshold: settings.writesThreshold && !settings.isDryRun)
         kept.append(
-            segment.content, spans: Int(segment.pointee.spans), of: envelopes[envelope], edit,
+            segment.content, spans: segment.pointee.items, of: envelopes[envelope], edit,
             attributes: reason.bytes)
     }
 
     // MARK: Reasons
 
-    private mutating func writeReason(_ verdict: Verdict, _ trigger: DecisionTrigger) {
+    /// - Parameter field: number of the attributes: 9 in a span, 6 in a log record.
+    private mutating func writeReason(_ verdict: Verdict, _ trigger: DecisionTrigger, field: UInt32) {
         if settings.isDryRun {
             let decision: StaticString =
                 switch verdict.decision {
@@ -196,22 +213,24 @@ extension TailShard {
                 case .dropped: "dropped"
                 default: "not_sampled"
                 }
-            write("tailsampling.decision", decision)
+            write(field, "tailsampling.decision", decision)
         }
         if let policy = verdict.policy, known.policies.indices.contains(policy) {
             Array(known.policies[policy].utf8).withUnsafeBytes { name in
-                reason.append(field: 9, key: Self.bytes("tailsampling.policy"), .text(name))
+                reason.append(field: field, key: Self.bytes("tailsampling.policy"), .text(name))
             }
         }
-        write("tailsampling.trigger", trigger.name)
+        write(field, "tailsampling.trigger", trigger.name)
         if verdict.isSampled, let threshold = verdict.threshold {
-            reason.append(field: 9, key: Self.bytes("tailsampling.rate"), .double(threshold.adjustedCount))
+            reason.append(field: field, key: Self.bytes("tailsampling.rate"), .double(threshold.adjustedCount))
         }
-        if trigger == .late { reason.append(field: 9, key: Self.bytes("tailsampling.cached_decision"), .bool(true)) }
+        if trigger == .late {
+            reason.append(field: field, key: Self.bytes("tailsampling.cached_decision"), .bool(true))
+        }
     }
 
-    private mutating func write(_ key: StaticString, _ value: StaticString) {
-        reason.append(field: 9, key: Self.bytes(key), .text(Self.bytes(value)))
+    private mutating func write(_ field: UInt32, _ key: StaticString, _ value: StaticString) {
+        reason.append(field: field, key: Self.bytes(key), .text(Self.bytes(value)))
     }
 
     private static func bytes(_ text: StaticString) -> UnsafeRawBufferPointer {

@@ -21,6 +21,8 @@ struct TraceRecord {
     /// Bytes of its spans.
     var bytes: Int
     var spans: UInt32
+    /// Log records that wait for its decision; not in `bytes`.
+    var logs: UInt32
     /// The request that came last.
     var generation: UInt32
     /// For a trace that is to be kept at its time (`span-ingest`), the policy; `nothingPending` otherwise.
@@ -94,7 +96,8 @@ struct TraceTable: ~Copyable {
         let link = TraceRecord.Link(previous: Self.none, next: Self.none)
         (records + Int(slot)).initialize(
             to: TraceRecord(
-                high: high, low: low, firstSeen: now, lastSeen: now, rootSeen: .max, bytes: 0, spans: 0, generation: 0,
+                high: high, low: low, firstSeen: now, lastSeen: now, rootSeen: .max, bytes: 0, spans: 0, logs: 0,
+                generation: 0,
                 pendingPolicy: TraceRecord.nothingPending, links: InlineArray(repeating: link)))
         var position = home(high, low)
         while index[position] != Self.none { position = (position + 1) & indexMask }
