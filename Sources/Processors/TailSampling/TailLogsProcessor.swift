@@ -67,7 +67,7 @@ final class TailLogsProcessor: Processor {
         correlation = TailCorrelation.of(id, environment)
         correlation.addLogsPipeline()
         outbox = TailOutbox(
-            .logs, next: next, metrics: TailSamplingMetrics(environment.metrics, id: "\(id)"),
+            .logs, next: next, metrics: TailSamplingMetrics.of(id, environment),
             eventLoop: environment.eventLoops.next(), logger: logger)
     }
 

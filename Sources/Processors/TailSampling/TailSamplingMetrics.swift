@@ -1,6 +1,18 @@
+internal import Config
+internal import GenAI
 internal import OTLP
+internal import Pipeline
 internal import Sampling
+internal import Synchronization
 internal import Telemetry
+
+/// An exact sum. Any thread.
+private final class RepeatedCost: Sendable {
+    private let sum = Mutex(Money.zero)
+
+    func add(_ cost: Money) { sum.withLock { $0 += cost } }
+    var text: String { "\(sum.withLock { $0 })" }
+}
 
 /// The self-metrics of a tail sampler: otelcol's under otelcol's names, and what otelcol does not count. Any thread.
 final class TailSamplingMetrics: Sendable {
@@ -26,10 +38,19 @@ final class TailSamplingMetrics: Sendable {
     private let removalAge: Histogram
     private let timer: Histogram
     private let logs: [Counter]
+    private let repeatedCalls: Counter
+    private let repeatedCost: RepeatedCost
     private let lost: @Sendable (Signal, String) -> Counter
     let retries: Counter
 
-    init(_ registry: MetricRegistry, id: String) {
+    /// The one that the pipelines of a section share.
+    static func of(_ id: ComponentID, _ environment: ComponentEnvironment) -> TailSamplingMetrics {
+        environment.shared.part("tail_sampling metrics " + id.description) {
+            TailSamplingMetrics(environment.metrics, id: id.description)
+        }
+    }
+
+    private init(_ registry: MetricRegistry, id: String) {
         func counter(_ name: String, _ help: String, _ labels: MetricRegistry.Labels = []) -> Counter {
             registry.counter(Self.prefix + name, help: help, labels: labels)
         }
@@ -68,6 +89,14 @@ final class TailSamplingMetrics: Sendable {
                 "martlet_tail_sampling_log_records", help: "Log records by the decision that they followed",
                 labels: labels + [("decision", decision)])
         }
+        repeatedCalls = registry.counter(
+            "martlet_tail_sampling_repeated_calls", help: "Priced spans that repeat another one of their trace",
+            labels: labels)
+        let cost = RepeatedCost()
+        repeatedCost = cost
+        registry.counter(
+            "martlet_tail_sampling_repeated_cost_usd", help: "What those spans' costs add up to in US dollars",
+            labels: labels, decimal: { cost.text })
         lost = { signal, cause in
             let name = signal == .logs ? "log_records" : "spans"
             return registry.counter(
@@ -92,6 +121,10 @@ final class TailSamplingMetrics: Sendable {
         for (counter, count) in zip(triggers, counts.triggers) { counter.add(count) }
         for age in counts.removalAges { removalAge.observe(age) }
         for age in counts.lateAges { lateAge.observe(age) }
+        if counts.repeatedCalls > 0 {
+            repeatedCalls.add(counts.repeatedCalls)
+            repeatedCost.add(counts.repeatedCost)
+        }
         let records = [counts.keptLogs, counts.discardedLogs, counts.unmatchedLogs, counts.tracelessLogs]
         for (counter, count) in zip(logs, records) where count > 0 { counter.add(count) }
         if counts.lostSpans > 0 { loss(counts.lostSpans, .traces, "memory") }

@@ -50,7 +50,7 @@ final class TailSamplingProcessor: Processor {
         now: @escaping @Sendable () -> Int64 = TailSamplingProcessor.uptime
     ) throws {
         let program = try PolicyProgram(settings.policies, stopsAtFirstMatch: settings.stopsAtFirstMatch)
-        let metrics = TailSamplingMetrics(environment.metrics, id: "\(id)")
+        let metrics = TailSamplingMetrics.of(id, environment)
         let logger = environment.logger("processor", id)
         let outbox = TailOutbox(
             .traces, next: next, metrics: metrics, eventLoop: environment.eventLoops.next(), logger: logger)

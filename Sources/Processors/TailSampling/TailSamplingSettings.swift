@@ -26,6 +26,7 @@ package struct TailSamplingSettings: Sendable {
         readTimes(section)
         readBounds(section)
         readCache(section)
+        rules.countsOnce = section.bool("count_once") ?? true
         let unmatched = section.section("log_correlation").choice("unmatched", ["keep", "drop"])
         rules.keepsUnmatchedLogs = unmatched != "drop"
         for key in ["tail_storage", "storage"] {

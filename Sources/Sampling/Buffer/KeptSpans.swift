@@ -15,6 +15,7 @@ struct KeptSpans: ~Copyable {
     static let targetBytes = 256 << 10
 
     private var writer = WireWriter()
+    private var stripped = WireWriter()
     private var spans = 0
     private var openHash: Int?
     private var resourceStart = 0
@@ -52,16 +53,20 @@ struct KeptSpans: ~Copyable {
         var isPlain: Bool { !writesThreshold || threshold == .always }
     }
 
-    /// Adds a run of spans. `attributes` are encoded fields that each span gets in addition.
+    /// Adds a run of spans.
+    ///
+    /// - Parameters:
+    ///   - attributes: encoded fields that each span gets in addition.
+    ///   - repeats: places in the run, ascending, of spans whose cost is counted on another span.
     mutating func append(
         _ run: UnsafeRawBufferPointer, spans count: Int, of envelope: EnvelopeTable.Envelope, _ edit: Edit,
-        attributes: UnsafeRawBufferPointer
+        attributes: UnsafeRawBufferPointer, repeats: ArraySlice<Int> = []
     ) {
         if openHash != envelope.hash { open(envelope) }
-        if edit.isPlain, attributes.count == 0 {
+        if edit.isPlain, attributes.count == 0, repeats.isEmpty {
             writer.append(run)
         } else {
-            appendEdited(run, edit, attributes)
+            appendEdited(run, edit, attributes, repeats)
         }
         spans += count
         if writer.count >= Self.targetBytes { finish() }
@@ -113,12 +118,20 @@ struct KeptSpans: ~Copyable {
     // MARK: Spans that change
 
     private mutating func appendEdited(
-        _ run: UnsafeRawBufferPointer, _ edit: Edit, _ attributes: UnsafeRawBufferPointer
+        _ run: UnsafeRawBufferPointer, _ edit: Edit, _ attributes: UnsafeRawBufferPointer, _ repeats: ArraySlice<Int>
     ) {
         guard var fields = FieldCursor(run) else { return }
+        var repeats = repeats
+        var place = 0
         while let key = fields.key() {
-            guard key == 0x12, let span = fields.payload() else { return }
+            guard key == 0x12, var span = fields.payload() else { return }
             let start = writer.count
+            if repeats.first == place {
+                repeats.removeFirst()
+                writeWithoutCost(span)
+                if !stripped.overflowed { span = stripped.bytes }
+            }
+            place += 1
             if edit.isPlain {
                 writer.append(span)
             } else {
@@ -127,6 +140,28 @@ struct KeptSpans: ~Copyable {
             writer.append(attributes)
             writer.wrap(since: start, field: 2)
         }
+    }
+
+    /// Writes a span to `stripped` with the status `aggregate` in place of what its call cost.
+    private mutating func writeWithoutCost(_ span: UnsafeRawBufferPointer) {
+        stripped.removeAll()
+        guard var fields = FieldCursor(span) else { return }
+        var from = fields.at
+        while let key = fields.key() {
+            var isCost = false
+            if key == 0x4A {
+                guard let attribute = fields.payload() else { break }
+                isCost = KeyValue(attribute).map { CallState.isCost($0.key) } ?? false
+            } else if !fields.skip(key) {
+                break
+            }
+            if !isCost { stripped.append(UnsafeRawBufferPointer(start: from, count: fields.at - from)) }
+            from = fields.at
+        }
+        let (key, value): (StaticString, StaticString) = ("gen_ai.cost.status", "aggregate")
+        stripped.append(
+            field: 9, key: UnsafeRawBufferPointer(start: key.utf8Start, count: key.utf8CodeUnitCount),
+            .text(UnsafeRawBufferPointer(start: value.utf8Start, count: value.utf8CodeUnitCount)))
     }
 
     /// A span with the trace state that belongs to it from now on.

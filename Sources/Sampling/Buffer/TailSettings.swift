@@ -1,3 +1,5 @@
+package import GenAI
+
 /// When and how traces are decided about. Times are in nanoseconds; 0 switches an optional bound off.
 package struct TailSettings: Sendable {
     /// `decision_wait`: from the first span.
@@ -25,6 +27,8 @@ package struct TailSettings: Sendable {
     package var writesReason = false
     /// `dry_run`: everything is kept, with attributes that say what would have happened.
     package var isDryRun = false
+    /// `count_once`: of spans that record the same call one counts in sums of usage, and the others lose their cost.
+    package var countsOnce = true
     /// `log_correlation::unmatched`: log records go on whose trace has not come by the time of its decision.
     package var keepsUnmatchedLogs = true
     /// `drop_pending_traces_on_shutdown`.
@@ -92,6 +96,9 @@ package struct TailCounts: Sendable {
     package var lateSampledSpans = 0
     package var lateDiscardedSpans = 0
     package var tooLarge = 0
+    /// Spans whose cost was found to repeat that of another span, and what it adds up to.
+    package var repeatedCalls = 0
+    package var repeatedCost = Money.zero
     /// Log records by what became of them: kept with their trace, let go with it, without a decision to follow, and
     /// without a trace id.
     package var keptLogs = 0

@@ -1,3 +1,4 @@
+internal import GenAI
 internal import OTLP
 
 extension TailShard {
@@ -111,16 +112,28 @@ extension TailShard {
             return finish(slot, verdict, trigger, now)
         }
         gather(slot, from: record.pointee.head)
+        if settings.countsOnce, facts.mayRepeatCalls { countOnce(slot, record) }
         decisions &+= 1
         hasTallies = true
         let isTimed = decisions % PolicyTally.timedEvery == 0
         finish(slot, program.verdict(facts, now: now, isTimed: isTimed, tallies: &tallies), trigger, now)
     }
 
+    /// Compares a trace's calls; when the facts counted one that repeats another, or the other way round, they are
+    /// gathered again.
+    private mutating func countOnce(_ slot: UInt32, _ record: UnsafeMutablePointer<TraceRecord>) {
+        repeated.find(record.pointee.head, envelopes)
+        counts.repeatedCalls += repeated.priced.count
+        counts.repeatedCost += repeated.cost
+        if program.plan.sumsUsage { gather(slot, from: record.pointee.head, repeats: repeated.places) }
+    }
+
     /// Reads a trace's spans, from a segment on, for the policies.
-    mutating func gather(_ slot: UInt32, from segment: UnsafeMutablePointer<Segment>?) {
+    ///
+    /// - Parameter repeats: places of spans whose usage does not count; nil goes by what the spans say.
+    mutating func gather(_ slot: UInt32, from segment: UnsafeMutablePointer<Segment>?, repeats: [Int]? = nil) {
         guard let record = table.records.map({ $0 + Int(slot) }) else { return }
-        facts.begin((record.pointee.high, record.pointee.low))
+        facts.begin((record.pointee.high, record.pointee.low), repeats: repeats)
         var last = EnvelopeTable.none
         var bits = ConditionBits()
         var next = segment
@@ -170,21 +183,34 @@ extension TailShard {
             counts.discardedLogs += Int(record.logs)
         }
         let isKept = verdict.isSampled || settings.isDryRun
+        var repeats = repeated.priced[...]
+        var place = 0
         var next = record.head
         while let segment = next {
             next = segment.pointee.next
             let envelope = segment.pointee.envelope
-            if isKept { emit(segment, envelope, verdict, trigger, (record.high, record.low)) }
+            var ofRun: ArraySlice<Int> = []
+            if !segment.pointee.areLogs {
+                let end = place + segment.pointee.items
+                if let first = repeats.first, first < end {
+                    let start = place
+                    ofRun = repeats.prefix { $0 < end }.map { $0 - start }[...]
+                    repeats = repeats.dropFirst(ofRun.count)
+                }
+                place = end
+            }
+            if isKept { emit(segment, envelope, verdict, trigger, (record.high, record.low), repeats: ofRun) }
             envelopes.release(envelope)
             arena.release(segment)
         }
+        repeated.clear()
         table.remove(slot)
     }
 
     /// Hands a segment's spans, or log records, on. The verdict's policy is an index in `known.policies`.
     mutating func emit(
         _ segment: UnsafeMutablePointer<Segment>, _ envelope: UInt32, _ verdict: Verdict, _ trigger: DecisionTrigger,
-        _ id: (high: UInt64, low: UInt64)
+        _ id: (high: UInt64, low: UInt64), repeats: ArraySlice<Int> = []
     ) {
         reason.removeAll()
         let areLogs = segment.pointee.areLogs
@@ -199,7 +225,7 @@ extension TailShard {
             writesThreshold: settings.writesThreshold && !settings.isDryRun)
         kept.append(
             segment.content, spans: segment.pointee.items, of: envelopes[envelope], edit,
-            attributes: reason.bytes)
+            attributes: reason.bytes, repeats: repeats)
     }
 
     // MARK: Reasons

@@ -18,6 +18,7 @@ package struct TailShard: ~Copyable {
     var kept: KeptSpans
     var keptLogs: KeptSpans
     var reason = WireWriter()
+    var repeated = RepeatedCalls()
     var generation: UInt32 = 0
     var decisions = 0
     var maintained: Int64 = 0
