@@ -221,6 +221,17 @@ final class TailBuffer: Sendable {
         return nil
     }
 
+    /// What is held, for somebody who looks: the bounds, and seconds since the oldest trace came.
+    var status: (traces: Int, bytes: Int, maximumTraces: Int, maximumBytes: Int, oldest: Double, waiting: Int) {
+        let oldest = shards.map { $0.oldest.load(ordering: .relaxed) }.min() ?? .max
+        return (
+            totals.traces.load(ordering: .relaxed), totals.bytes.load(ordering: .relaxed),
+            maximumTraces.load(ordering: .relaxed), maximumBytes.load(ordering: .relaxed),
+            oldest == .max ? 0 : Double(max(0, now() - oldest)) * 1e-9, outbox.bytes
+        )
+    }
+    var shardCount: Int { shards.count }
+
     // MARK: Rounds
 
     private func schedule(_ shard: LockedShard) {

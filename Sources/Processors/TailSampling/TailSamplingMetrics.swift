@@ -130,6 +130,11 @@ final class TailSamplingMetrics: Sendable {
         if counts.lostSpans > 0 { loss(counts.lostSpans, .traces, "memory") }
     }
 
+    /// Traces by what made their decision due.
+    var decisions: [(trigger: DecisionTrigger, count: Int)] {
+        zip(DecisionTrigger.allCases, triggers).map { ($0, $1.value) }
+    }
+
     /// Counts a round of decisions.
     func observe(round nanoseconds: Int64) { timer.observe(Double(nanoseconds) * 1e-6) }
 
@@ -148,8 +153,10 @@ final class PolicyCounters: Sendable {
     }
 
     private let policies: [Policy]
+    private let names: [String]
 
     init(_ registry: MetricRegistry, _ names: [String]) {
+        self.names = names
         let prefix = TailSamplingMetrics.prefix
         func counter(_ name: String, _ help: String, _ labels: MetricRegistry.Labels) -> Counter {
             registry.counter(prefix + name, help: help, labels: labels)
@@ -173,6 +180,11 @@ final class PolicyCounters: Sendable {
                 microseconds: counter(
                     "sampling_policy_execution_time_sum", "Microseconds that a policy took, estimated", labels))
         }
+    }
+
+    /// Traces by what each policy said of them since the start.
+    var said: [(policy: String, sampled: Int, notSampled: Int, dropped: Int)] {
+        zip(names, policies).map { ($0, $1.sampled.traces.value, $1.notSampled.traces.value, $1.dropped.traces.value) }
     }
 
     /// Adds what the policies have said, in their order.

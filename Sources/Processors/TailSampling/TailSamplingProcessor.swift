@@ -43,6 +43,7 @@ final class TailSamplingProcessor: Processor {
     private let waiting: WaitingRoom
     private let registry: MetricRegistry
     private let current: Mutex<(settings: TailSamplingSettings, program: PolicyProgram)>
+    private let metrics: TailSamplingMetrics
     private let blocks: Atomic<Bool>
 
     init(
@@ -64,6 +65,7 @@ final class TailSamplingProcessor: Processor {
         self.outbox = outbox
         self.waiting = waiting
         registry = environment.metrics
+        self.metrics = metrics
         current = Mutex((settings, program))
         blocks = Atomic(settings.blocksOnOverflow)
         environment.metrics.gauge(
@@ -73,6 +75,7 @@ final class TailSamplingProcessor: Processor {
             "martlet_tail_sampling_buffer_bytes", help: "Bytes of spans that are held",
             labels: [("processor", "\(id)")],
             read: { [totals = buffer.totals] in Double(totals.bytes.load(ordering: .relaxed)) })
+        environment.pages.add(TailStatus.path, "\(id)") { [weak self] in self?.status ?? "{}" }
     }
 
     /// Nanoseconds since some moment before the start.
@@ -109,6 +112,12 @@ final class TailSamplingProcessor: Processor {
             }
             blocks.store(settings.blocksOnOverflow, ordering: .relaxed)
         }
+    }
+
+    /// See `TailStatus`.
+    private var status: String {
+        let program = current.withLock { $0.program }
+        return TailStatus(buffer, metrics, PolicyCounters(registry, program.names), program).json
     }
 
     func start() throws {}

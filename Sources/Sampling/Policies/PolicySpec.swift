@@ -162,7 +162,7 @@ package struct AdaptiveSpec: Sendable, Equatable {
     package enum Algorithm: String, Sendable, CaseIterable {
         /// Moving average by key; unused budget goes to other keys.
         case ema
-        /// Equal budgets by key over a window.
+        /// Equal budgets by key over a window; what a key leaves goes to other keys too.
         case windowed
     }
 
