@@ -33,3 +33,16 @@ const char *martlet_curl_load(void) {
     pthread_once(&once, load);
     return problem;
 }
+
+static curl_socket_t refuse_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address) {
+    (void)purpose;
+    (void)address;
+    *(_Bool *)context = 1;
+    return CURL_SOCKET_BAD;
+}
+
+void martlet_curl_set_reuse_only(CURL *handle, _Bool *refused) {
+    // Both options exist since 7.17 and take a null pointer, so that they cannot fail.
+    martlet_curl.easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, refused ? refuse_socket : NULL);
+    martlet_curl.easy_setopt(handle, CURLOPT_OPENSOCKETDATA, refused);
+}

@@ -125,6 +125,10 @@ static inline CURLcode martlet_curl_set_reader(CURL *handle, curl_read_callback 
     return code ? code : martlet_curl.easy_setopt(handle, CURLOPT_SEEKDATA, context);
 }
 
+// With a flag: the transfer opens no connection, it uses one that is there or fails with CURLE_COULDNT_CONNECT and the
+// flag set. Without: connections are opened as usual.
+void martlet_curl_set_reuse_only(CURL *handle, _Bool *refused);
+
 // 0 when libcurl does not know.
 static inline long martlet_curl_getinfo_long(CURL *handle, CURLINFO info) {
     long value = 0;
