@@ -241,10 +241,11 @@ final class HTTPTransfer {
         if settings.version == .http2, martlet_curl_getinfo_long(easy, CURLINFO_HTTP_VERSION) < CURL_HTTP_VERSION_2_0 {
             return (submission, .failure(error(.malformedResponse, detail: "the server does not speak HTTP/2")))
         }
+        let wanted = submission.request.wantedHeaders
         let answer = HTTPClientResponse(
             status: martlet_curl_getinfo_long(easy, CURLINFO_RESPONSE_CODE), contentType: header("content-type"),
             retryAfter: header("retry-after"),
-            headers: submission.request.wantedHeaders.compactMap { name in header(name, orTrailer: true).map { (name, $0) } },
+            headers: wanted.compactMap { name in header(name, orTrailer: true).map { (name, $0) } },
             body: response)
         return (submission, .success(answer))
     }
