@@ -1,4 +1,5 @@
 internal import CCurl
+internal import Glibc
 
 /// The work of the client's thread: starts what was submitted, drives libcurl, completes what is through.
 struct HTTPClientLoop: ~Copyable {
@@ -8,8 +9,17 @@ struct HTTPClientLoop: ~Copyable {
     private static let maxRefusals = 400
     /// Time between two looks, nanoseconds.
     private static let lookInterval: UInt64 = 5_000_000
+    /// A poll that returned sooner than this did not wait, nanoseconds.
+    private static let shortWait: UInt64 = 100_000
+    /// Longest wait for the peer's window alone; a new request waits as long.
+    private static let windowMilliseconds: Int32 = 2
     /// Longest sleep without anything to wait for, milliseconds; a submission wakes the thread.
     private static let idleMilliseconds: UInt64 = 60_000
+
+    private struct UploadState: Equatable {
+        var written = 0
+        var requests = 0
+    }
 
     private let core: HTTPClientCore
     private var active: [HTTPTransfer] = []
@@ -18,6 +28,7 @@ struct HTTPClientLoop: ~Copyable {
     private var parked: [HTTPTransfer] = []
     /// When they look again; monotonic nanoseconds.
     private var nextLook = UInt64.max
+    private var lastUploads = UploadState()
     /// By origin, for clients that rotate.
     private var rotations: [String: AddressRotation] = [:]
     /// No transfer's deadline is earlier; monotonic nanoseconds.
@@ -44,11 +55,28 @@ struct HTTPClientLoop: ~Copyable {
             let next = min(nextDeadline, nextLook)
             let milliseconds = next == .max ? Self.idleMilliseconds : (max(next, now) - now) / 1_000_000 + 1
             martlet_curl_multi_poll(core.multi, nil, 0, Int32(min(milliseconds, Self.idleMilliseconds)), nil)
+            if core.settings.version == .http2, monotonicNanoseconds() - now < Self.shortWait { waitForWindow() }
         }
     }
 
+    /// Waits a little for the peer's word when uploads over HTTP/2 stand still since the last call: they wait for the
+    /// peer's window, and libcurl 7.88 would ask whether the socket takes bytes, which it does, and try again for ever.
+    private mutating func waitForWindow() {
+        let written = active.reduce(0) { $0 &+ $1.written }
+        let state = UploadState(written: written, requests: active.count)
+        defer { lastUploads = state }
+        guard state == lastUploads, !active.isEmpty else { return }
+        var sockets = openSockets.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+        poll(&sockets, nfds_t(sockets.count), Self.windowMilliseconds)
+    }
+
+    private var openSockets: [Int32] {
+        let count = Int(core.sockets.pointee.count)
+        return withUnsafeBytes(of: &core.sockets.pointee.open) { Array($0.bindMemory(to: Int32.self).prefix(count)) }
+    }
+
     private mutating func start(_ submission: HTTPSubmission) {
-        guard let transfer = spare.popLast() ?? HTTPTransfer(settings: core.settings) else {
+        guard let transfer = spare.popLast() ?? HTTPTransfer(settings: core.settings, sockets: core.sockets) else {
             let error = HTTPClientError(.failed, origin: "", detail: "no libcurl handle")
             complete((submission, .failure(error)))
             return

@@ -38,7 +38,9 @@ final class HTTPTransfer {
     var index = 0
 
     /// Nil when libcurl has no memory or refuses a setting.
-    init?(settings: HTTPClientSettings) {
+    ///
+    /// - Parameter sockets: lists the connections' sockets, and outlives them.
+    init?(settings: HTTPClientSettings, sockets: UnsafeMutablePointer<martlet_curl_sockets>) {
         guard let easy = martlet_curl_easy_init() else { return nil }
         self.easy = easy
         self.settings = settings
@@ -46,7 +48,7 @@ final class HTTPTransfer {
         errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
         refused = .allocate(capacity: 1)
         refused.initialize(to: false)
-        guard configure() else { return nil }
+        guard configure(), martlet_curl_list_sockets(easy, sockets) == CURLE_OK else { return nil }
     }
 
     deinit {
@@ -113,6 +115,9 @@ final class HTTPTransfer {
         }
         return nil
     }
+
+    /// Bytes of the body that have gone from libcurl's buffer.
+    var written: Int { Int(martlet_curl_getinfo_off(easy, CURLINFO_SIZE_UPLOAD_T)) }
 
     /// Whether the attempt failed only because it wanted a connection and must not open one.
     var wasRefusedConnection: Bool { refused.pointee }
