@@ -113,8 +113,8 @@ let package = Package(
                 "Prometheus", .product(name: "Logging", package: "swift-log"),
             ],
             exclude: [
-                "Debug/README.md", "File/README.md", "Nop/README.md", "OTLPHTTP/README.md",
-                "PrometheusRemoteWrite/README.md", "PrometheusScrape/README.md",
+                "Debug/README.md", "File/README.md", "Nop/README.md", "OTLPGRPC/README.md",
+                "OTLPHTTP/README.md", "PrometheusRemoteWrite/README.md", "PrometheusScrape/README.md",
             ],
             swiftSettings: small),
         .target(
