@@ -86,7 +86,9 @@ final class HealthCheckExtension: ServiceExtension {
 
     init(_ settings: HealthCheckSettings, id: ComponentID, environment: ComponentEnvironment) {
         let service = HealthCheckService(settings: settings, readiness: environment.readiness)
-        server = HTTPServer(settings: settings.server, service: service)
+        server = HTTPServer(
+            settings: settings.server, service: service,
+            telemetry: HTTPServerTelemetry(environment, kind: "extension", id: id, protocolName: "http"))
         address = "\(settings.server.host):\(settings.server.port)"
         logger = environment.logger("extension", id)
         self.environment = environment

@@ -110,11 +110,12 @@ final class OTLPReceiver: Receiver {
                     environment.metrics, receiver: id.description, transport: transport, signal: signal))
         }
         var listeners: [Listener] = []
-        func listen(_ name: String, _ server: HTTPServerSettings, _ service: any HTTPService) {
+        func listen(_ name: String, _ transport: String, _ server: HTTPServerSettings, _ service: any HTTPService) {
+            let telemetry = HTTPServerTelemetry(environment, kind: "receiver", id: id, protocolName: transport)
             listeners.append(
                 Listener(
                     name: name, address: "\(server.host):\(server.port)",
-                    server: HTTPServer(settings: server, service: service)))
+                    server: HTTPServer(settings: server, service: service, telemetry: telemetry)))
         }
         if let grpc = settings.grpc {
             var routes: [Signal: OTLPRoute] = [:]
@@ -123,7 +124,7 @@ final class OTLPReceiver: Receiver {
             let service = OTLPGRPCService(settings: grpc, routes: routes, budget: environment.budget) {
                 readiness.isReady
             }
-            listen("OTLP/gRPC", grpc.server, service)
+            listen("OTLP/gRPC", "grpc", grpc.server, service)
         }
         if let http = settings.http {
             var routes: [String: OTLPRoute] = [:]
@@ -131,7 +132,7 @@ final class OTLPReceiver: Receiver {
                 if let path = http.paths[signal] { routes[path] = route(signal, consumer, "http") }
             }
             let service = OTLPHTTPService(settings: http, routes: routes, budget: environment.budget)
-            listen("OTLP/HTTP", http.server, service)
+            listen("OTLP/HTTP", "http", http.server, service)
         }
         self.listeners = listeners
         logger = environment.logger("receiver", id)

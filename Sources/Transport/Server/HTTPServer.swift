@@ -1,6 +1,8 @@
+internal import Logging
 package import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
+internal import NIOSSL
 internal import Synchronization
 
 /// An HTTP server, 1.1 and 2, on NIO event loops. Connections are spread over the loops; each lives on one.
@@ -11,10 +13,14 @@ package final class HTTPServer: Sendable {
     private let listener = Mutex<(any Channel)?>(nil)
     /// Set by the first `close`: the event loops may be gone after it.
     private let isClosed = Atomic<Bool>(false)
+    private let telemetry: HTTPServerTelemetry?
+    private let tls = Mutex<TLSContextSource?>(nil)
 
-    package init(settings: HTTPServerSettings, service: any HTTPService) {
+    /// - Parameter telemetry: who is told about connections that fail; nil for nobody.
+    package init(settings: HTTPServerSettings, service: any HTTPService, telemetry: HTTPServerTelemetry? = nil) {
         self.settings = settings
         self.service = service
+        self.telemetry = telemetry
         connections = HTTPServerConnections(limit: settings.maximumConnections)
     }
 
@@ -24,11 +30,12 @@ package final class HTTPServer: Sendable {
     /// Binds and starts to accept. Blocks until bound: call it off the event loops.
     ///
     /// - Returns: the port, which the system chose when `settings.port` is 0.
-    /// - Throws: `HTTPServerBindError`, which names the address.
+    /// - Throws: `HTTPServerBindError`, which names the address, or an error that names the TLS option.
     @discardableResult
     package func start(on group: any EventLoopGroup) throws -> Int {
+        let secure = try loadTLS()
         try connections.registerLoops(of: group)
-        let (service, settings, connections) = (service, settings, connections)
+        let (service, settings, connections, telemetry) = (service, settings, connections, telemetry)
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -39,12 +46,22 @@ package final class HTTPServer: Sendable {
             )
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    let pipeline = channel.pipeline.syncOperations
+                    if let secure {
+                        guard secure.handshakes.begin() else { throw HTTPServerOverload() }
+                        try pipeline.addHandler(NIOSSLServerHandler(context: secure.source.context))
+                        try pipeline.addHandler(
+                            TLSHandshakeGate(
+                                secure.handshakes, timeout: secure.timeout, telemetry: telemetry))
+                    }
                     guard let registry = connections.registry(of: channel.eventLoop), connections.admitOne() else {
-                        try channel.pipeline.syncOperations.addHandler(
+                        // Over TLS the client could not read an answer yet.
+                        if secure != nil { throw HTTPServerOverload() }
+                        try pipeline.addHandler(
                             RefusingHandler(answer: service.badRequest(status: 503, message: "too many connections")))
                         return
                     }
-                    try Self.configure(channel.pipeline.syncOperations, service, settings, registry)
+                    try Self.configure(pipeline, service, settings, registry)
                 }
             }
         do {
@@ -53,6 +70,27 @@ package final class HTTPServer: Sendable {
             return channel.localAddress?.port ?? settings.port
         } catch {
             throw HTTPServerBindError(host: settings.host, port: settings.port, cause: "\(error)")
+        }
+    }
+
+    /// TLS as it is configured, loaded and watched.
+    private struct Security {
+        let source: TLSContextSource
+        let handshakes: TLSHandshakes
+        let timeout: Duration
+    }
+
+    private func loadTLS() throws -> Security? {
+        guard let tls = settings.tls else { return nil }
+        let protocols = settings.versions == .http2 ? ["h2"] : ["h2", "http/1.1"]
+        do throws(TLSServerError) {
+            let source = try TLSContextSource(tls, protocols: protocols)
+            source.start(logger: telemetry?.logger ?? Logger(label: "tls") { _ in SwiftLogNoOpLogHandler() })
+            self.tls.withLock { $0 = source }
+            return Security(
+                source: source, handshakes: TLSHandshakes(limit: tls.maximumHandshakes), timeout: tls.handshakeTimeout)
+        } catch {
+            throw HTTPServerTLSError(host: settings.host, port: settings.port, cause: "\(error.option) \(error.text)")
         }
     }
 
@@ -103,6 +141,10 @@ package final class HTTPServer: Sendable {
     }
 
     private func endListening() {
+        tls.withLock { source in
+            source?.stop()
+            source = nil
+        }
         let channel = listener.withLock { listener in
             defer { listener = nil }
             return listener
@@ -128,6 +170,19 @@ package final class HTTPServer: Sendable {
 
 /// HTTP/1.1 came where only HTTP/2 is spoken.
 private struct HTTPVersionError: Error {}
+
+/// A connection beyond what the server takes; the channel's initializer closes it.
+private struct HTTPServerOverload: Error {}
+
+/// The server's TLS could not be set up.
+package struct HTTPServerTLSError: Error, CustomStringConvertible {
+    package var host: String
+    package var port: Int
+    /// The option and what is wrong with it.
+    package var cause: String
+
+    package var description: String { "cannot listen on \(host):\(port) with TLS: \(cause)" }
+}
 
 /// The address could not be bound.
 package struct HTTPServerBindError: Error, CustomStringConvertible {

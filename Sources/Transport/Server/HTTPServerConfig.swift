@@ -1,7 +1,7 @@
 package import Config
 
 extension HTTPServerSettings {
-    /// Reads the keys of otelcol's confighttp that a server without TLS and authentication has.
+    /// Reads the keys of otelcol's confighttp.
     ///
     /// - Parameter defaultPort: port of the endpoint `localhost:<port>` that is used when none is given.
     package init(from section: ConfigSection, defaultPort: Int) {
@@ -26,13 +26,14 @@ extension HTTPServerSettings {
                 responseHeaders.append((name, value.reveal()))
             }
         }
-        section.refuse("tls", because: "put a TLS-terminating proxy in front, or listen on loopback only")
+        if let tls = section.optionalSection("tls") { self.tls = TLSServerSettings(from: tls) }
         section.refuse("auth", because: "no server authenticator is available; listen on loopback only")
         section.refuse("middlewares", because: "there are no middleware extensions")
         section.refuse("write_timeout", because: "answers wait for their receipt; see \"idle_timeout\"")
         section.refuse("compression_algorithms", because: "gzip, deflate, zlib and zstd are always accepted")
     }
-    /// Reads the keys of otelcol's configgrpc that a server without TLS and authentication has.
+
+    /// Reads the keys of otelcol's configgrpc.
     ///
     /// - Parameter defaultPort: port of the endpoint `localhost:<port>` that is used when none is given.
     package init(grpc section: ConfigSection, defaultPort: Int) {
@@ -56,7 +57,7 @@ extension HTTPServerSettings {
         http2.pingTimeout = server.duration("timeout", in: times) ?? http2.pingTimeout
         keepalive.refuse(
             "enforcement_policy", because: "clients that send too many frames are always disconnected")
-        section.refuse("tls", because: "put a TLS-terminating proxy in front, or listen on loopback only")
+        if let tls = section.optionalSection("tls") { self.tls = TLSServerSettings(from: tls) }
         section.refuse("auth", because: "no server authenticator is available; listen on loopback only")
         section.refuse("middlewares", because: "there are no middleware extensions")
         section.refuse("read_buffer_size", because: "buffers grow with what comes")

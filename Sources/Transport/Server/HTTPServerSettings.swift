@@ -23,6 +23,9 @@ package struct HTTPServerSettings: Sendable {
     /// Fields added to every answer. Key `response_headers`.
     package var responseHeaders: [(name: String, value: String)] = []
 
+    /// How to speak TLS; nil for plain TCP. Key `tls`.
+    package var tls: TLSServerSettings?
+
     /// What clients may speak.
     package var versions = HTTPVersions.http1AndHTTP2
     package var http2 = HTTP2ServerSettings()
