@@ -43,6 +43,8 @@ final class HTTP2ServerStream: ChannelInboundHandler, AnswerTarget {
 
     /// Most bytes of an unwanted body that are read before it is answered.
     private static let discardLimit = 256 << 10
+    /// What an answer without a body is counted as, in bytes.
+    private static let answerOverhead = 512
 
     private var service: any HTTPService { connection.service }
 
@@ -86,6 +88,12 @@ final class HTTP2ServerStream: ChannelInboundHandler, AnswerTarget {
     private func begin(_ fields: HPACKHeaders, ends: Bool) {
         let head = Self.head(fields, client: connection.client)
         omitsBody = head.method == "HEAD"
+        guard connection.takesAnswers else {
+            // Another answer would only wait behind the others.
+            state = .answered
+            context?.writeAndFlush(wrapOutboundOut(.rstStream(.refusedStream)), promise: nil)
+            return
+        }
         let timeout = connection.settings.readTimeout
         deadline = timeout > .zero ? .now() + TimeAmount(timeout) : nil
         let length = ends ? 0 : head.headers["content-length"].flatMap { Int($0) }
@@ -162,7 +170,16 @@ final class HTTP2ServerStream: ChannelInboundHandler, AnswerTarget {
     private func write(_ answer: HTTPAnswer) {
         guard let context else { return }
         state = .answered
-        deadline = nil
+        // Longest time for the client to take it.
+        deadline = .now() + TimeAmount(connection.settings.idleTimeout)
+        let cost = answer.body.count + Self.answerOverhead
+        connection.willSend(cost)
+        let sent = context.eventLoop.makePromise(of: Void.self)
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        sent.futureResult.whenComplete { _ in
+            bound.value.deadline = nil
+            bound.value.connection.didSend(cost)
+        }
         var head = HPACKHeaders([(":status", String(answer.status))])
         for (name, value) in answer.headers { head.add(name: name.lowercased(), value: Self.printable(value)) }
         for (name, value) in connection.settings.responseHeaders {
@@ -173,16 +190,18 @@ final class HTTP2ServerStream: ChannelInboundHandler, AnswerTarget {
             head.add(name: "content-length", value: String(answer.body.count))
         }
         let endsWithHead = !hasBody && answer.trailers.isEmpty
-        context.write(wrapOutboundOut(.headers(.init(headers: head, endStream: endsWithHead))), promise: nil)
+        context.write(
+            wrapOutboundOut(.headers(.init(headers: head, endStream: endsWithHead))), promise: endsWithHead ? sent : nil
+        )
         if hasBody {
             let data = context.channel.allocator.buffer(bytes: answer.body)
             context.write(
-                wrapOutboundOut(.data(.init(data: .byteBuffer(data), endStream: answer.trailers.isEmpty))), promise: nil
-            )
+                wrapOutboundOut(.data(.init(data: .byteBuffer(data), endStream: answer.trailers.isEmpty))),
+                promise: answer.trailers.isEmpty ? sent : nil)
         }
         if !answer.trailers.isEmpty {
             let trailers = HPACKHeaders(answer.trailers.map { ($0.name, Self.printable($0.value)) })
-            context.write(wrapOutboundOut(.headers(.init(headers: trailers, endStream: true))), promise: nil)
+            context.write(wrapOutboundOut(.headers(.init(headers: trailers, endStream: true))), promise: sent)
         }
         context.flush()
         // RFC 9113, section 8.1: the answer is complete, so the rest of the body may be refused.
@@ -202,7 +221,8 @@ final class HTTP2ServerStream: ChannelInboundHandler, AnswerTarget {
         switch state {
         case .reading: write(service.badRequest(status: 408, message: "the request body came too slowly"))
         case .discarding(let answer): write(answer)
-        case .idle, .waiting, .answered: break
+        case .answered: context?.close(promise: nil)
+        case .idle, .waiting: break
         }
     }
 

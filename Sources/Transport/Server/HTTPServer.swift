@@ -61,7 +61,7 @@ package final class HTTPServer: Sendable {
                             RefusingHandler(answer: service.badRequest(status: 503, message: "too many connections")))
                         return
                     }
-                    try Self.configure(pipeline, service, settings, registry)
+                    try Self.configure(pipeline, service, settings, registry, telemetry)
                 }
             }
         do {
@@ -102,13 +102,14 @@ package final class HTTPServer: Sendable {
     /// Adds the handler that finds out what a connection speaks. On its event loop.
     private static func configure(
         _ pipeline: ChannelPipeline.SynchronousOperations, _ service: any HTTPService, _ settings: HTTPServerSettings,
-        _ registry: HTTPConnectionRegistry
+        _ registry: HTTPConnectionRegistry, _ telemetry: HTTPServerTelemetry?
     ) throws {
         let detector = HTTPVersionDetector(registry: registry, timeout: settings.readHeaderTimeout) {
             isHTTP2, context in
             let pipeline = context.pipeline.syncOperations
             if isHTTP2 {
-                let connection = HTTP2ServerConnection(service: service, settings: settings, registry: registry)
+                let connection = HTTP2ServerConnection(
+                    service: service, settings: settings, registry: registry, telemetry: telemetry)
                 try connection.configure(pipeline, on: context.eventLoop)
             } else if settings.versions == .http2 {
                 throw HTTPVersionError()

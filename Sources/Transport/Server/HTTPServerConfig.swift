@@ -55,8 +55,10 @@ extension HTTPServerSettings {
         http2.maximumGrace = server.duration("max_connection_age_grace", in: times)
         http2.pingInterval = server.duration("time", in: .seconds(1) ... .seconds(365 * 86_400)) ?? http2.pingInterval
         http2.pingTimeout = server.duration("timeout", in: times) ?? http2.pingTimeout
-        keepalive.refuse(
-            "enforcement_policy", because: "clients that send too many frames are always disconnected")
+        let policy = keepalive.section("enforcement_policy")
+        http2.minimumPingInterval =
+            policy.duration("min_time", in: .zero ... .seconds(365 * 86_400)) ?? http2.minimumPingInterval
+        http2.permitsPingWithoutStream = policy.bool("permit_without_stream") ?? http2.permitsPingWithoutStream
         if let tls = section.optionalSection("tls") { self.tls = TLSServerSettings(from: tls) }
         section.refuse("auth", because: "no server authenticator is available; listen on loopback only")
         section.refuse("middlewares", because: "there are no middleware extensions")
