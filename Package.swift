@@ -39,6 +39,7 @@ let package = Package(
         .systemLibrary(name: "CPCRE2", path: "Sources/C/CPCRE2"),
         .systemLibrary(name: "CSnappy", path: "Sources/C/CSnappy"),
         .target(name: "CCurl", path: "Sources/C/CCurl"),
+        .target(name: "CCrypt", path: "Sources/C/CCrypt"),
         .target(name: "CPrices", path: "Sources/C/CPrices"),
 
         // Base
@@ -135,8 +136,14 @@ let package = Package(
         .target(
             name: "Extensions",
             dependencies: [
-                "OTLP", "Config", "Pipeline", "Transport", .product(name: "Logging", package: "swift-log"),
-            ], exclude: ["HealthCheck/README.md", "MemoryLimiter/README.md"], swiftSettings: small),
+                "CCrypt", "OTLP", "Config", "Pipeline", "Telemetry", "Transport",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            exclude: [
+                "APIKeys/README.md", "BasicAuth/README.md", "BearerTokenAuth/README.md", "HeadersSetter/README.md",
+                "HealthCheck/README.md", "MemoryLimiter/README.md",
+            ], swiftSettings: small),
 
         // Made-up traces, for trying out and for load
         .target(
@@ -266,6 +273,11 @@ let package = Package(
             ], swiftSettings: strict),
         .testTarget(
             name: "AggregationTests", dependencies: ["Aggregation", "OTLP", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "ExtensionsTests",
+            dependencies: [
+                "Extensions", "Config", "Pipeline", "Transport", "TestSupport",
+            ], swiftSettings: strict),
         .testTarget(name: "HouseRulesTests", swiftSettings: strict),
     ]
 )

@@ -10,17 +10,21 @@ package struct ComponentEnvironment: Sendable {
     /// Event loops, one per core, shared by all components.
     package let eventLoops: any EventLoopGroup
     package let readiness: Readiness
+    /// The authenticators among the extensions. Complete when components start.
+    package let authenticators: AuthenticatorRegistry
     /// Makes the logger of a component.
     private let makeLogger: @Sendable (String) -> Logger
 
     package init(
         metrics: MetricRegistry, budget: MemoryBudget, eventLoops: any EventLoopGroup, readiness: Readiness,
+        authenticators: AuthenticatorRegistry = AuthenticatorRegistry(),
         makeLogger: @escaping @Sendable (String) -> Logger
     ) {
         self.metrics = metrics
         self.budget = budget
         self.eventLoops = eventLoops
         self.readiness = readiness
+        self.authenticators = authenticators
         self.makeLogger = makeLogger
     }
 

@@ -49,7 +49,7 @@ extension OTLPHTTPSettings {
         self.init(server: HTTPServerSettings(from: section, defaultPort: Self.defaultPort))
         maximumBodySize = section.integer("max_request_body_size", in: 0...Self.largestBodySize) ?? 0
         if maximumBodySize == 0 { maximumBodySize = Self.defaultBodySize }
-        includeMetadata = section.bool("include_metadata") ?? false
+        metadata = MetadataSettings(from: section)
         for signal in Signal.allCases {
             let key = "\(signal.rawValue)_url_path"
             guard let path = section.nonEmptyString(key) else { continue }
@@ -115,7 +115,9 @@ final class OTLPReceiver: Receiver {
             listeners.append(
                 Listener(
                     name: name, address: "\(server.host):\(server.port)",
-                    server: HTTPServer(settings: server, service: service, telemetry: telemetry)))
+                    server: HTTPServer(
+                        settings: server, service: service, telemetry: telemetry,
+                        authenticators: environment.authenticators)))
         }
         if let grpc = settings.grpc {
             var routes: [Signal: OTLPRoute] = [:]

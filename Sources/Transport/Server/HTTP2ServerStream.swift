@@ -8,13 +8,16 @@ internal import Pipeline
 /// trailers where it has them.
 ///
 /// Lives on its channel's event loop.
-final class HTTP2ServerStream: ChannelInboundHandler, AnswerTarget {
+final class HTTP2ServerStream: ChannelDuplexHandler, AnswerTarget {
     typealias InboundIn = HTTP2Frame.FramePayload
+    typealias OutboundIn = Never
     typealias OutboundOut = HTTP2Frame.FramePayload
 
     private enum State {
         /// The head has not come yet.
         case idle
+        /// The client's credentials are being checked; the body waits.
+        case authenticating
         /// A body is coming in.
         case reading(HTTPHead)
         /// A body is coming in that nobody wants. The answer waits for its end, unless that is far: some clients lose
@@ -40,6 +43,10 @@ final class HTTP2ServerStream: ChannelInboundHandler, AnswerTarget {
     /// The client has ended its side.
     private var isComplete = false
     private var discarded = 0
+    /// What came while the credentials were checked.
+    private var postponed: [HTTP2Frame.FramePayload] = []
+    private var readIsPostponed = false
+    private var endIsPostponed = false
 
     /// Most bytes of an unwanted body that are read before it is answered.
     private static let discardLimit = 256 << 10
@@ -66,16 +73,27 @@ final class HTTP2ServerStream: ChannelInboundHandler, AnswerTarget {
         connection.remove(self)
         lease = nil
         body = WireWriter()
+        postponed = []
         context = nil
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 
+    /// Nothing more is read from a client whose credentials are being checked.
+    func read(context: ChannelHandlerContext) {
+        if case .authenticating = state { readIsPostponed = true } else { context.read() }
+    }
+
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        switch unwrapInboundIn(data) {
+        let frame = unwrapInboundIn(data)
+        if case .authenticating = state { postponed.append(frame) } else { handle(frame) }
+    }
+
+    private func handle(_ frame: HTTP2Frame.FramePayload) {
+        switch frame {
         case .headers(let frame):
             if case .idle = state { begin(frame.headers, ends: frame.endStream) }
-            if frame.endStream { end() }
+            if frame.endStream { endOrPostpone() }
         case .data(let frame):
             if case .byteBuffer(let chunk) = frame.data { take(chunk) }
             if frame.endStream { end() }
@@ -97,6 +115,59 @@ final class HTTP2ServerStream: ChannelInboundHandler, AnswerTarget {
         let timeout = connection.settings.readTimeout
         deadline = timeout > .zero ? .now() + TimeAmount(timeout) : nil
         let length = ends ? 0 : head.headers["content-length"].flatMap { Int($0) }
+        guard let authenticator = connection.settings.authenticator, service.needsAuthentication(head) else {
+            admit(head, length)
+            return
+        }
+        let request = AuthenticationRequest(fields: head.headers.fields, peer: connection.client)
+        switch authenticator.authenticate(request) {
+        case .allowed(let identity): admit(head, length, identity)
+        case .denied(let failure): refuse(service.unauthenticated(head, failure))
+        case .later(let check): authenticate(head, length, check)
+        }
+    }
+
+    private func authenticate(
+        _ head: HTTPHead, _ length: Int?,
+        _ check: (@escaping @Sendable (Result<ClientIdentity, AuthenticationFailure>) -> Void) -> Void
+    ) {
+        guard let context else { return }
+        state = .authenticating
+        let eventLoop = context.eventLoop
+        let bound = NIOLoopBound((self, head, length), eventLoop: eventLoop)
+        check { result in
+            eventLoop.execute {
+                let (stream, head, length) = bound.value
+                stream.finishAuthentication(head, length, result)
+            }
+        }
+    }
+
+    private func finishAuthentication(
+        _ head: HTTPHead, _ length: Int?, _ result: Result<ClientIdentity, AuthenticationFailure>
+    ) {
+        guard case .authenticating = state, let context else { return }
+        switch result {
+        case .success(let identity): admit(head, length, identity)
+        case .failure(let failure): refuse(service.unauthenticated(head, failure))
+        }
+        let waiting = postponed
+        postponed = []
+        if endIsPostponed { end() }
+        for frame in waiting { handle(frame) }
+        guard readIsPostponed else { return }
+        readIsPostponed = false
+        context.read()
+    }
+
+    /// The client's side may end with the head, while its credentials are being checked.
+    private func endOrPostpone() {
+        if case .authenticating = state { endIsPostponed = true } else { end() }
+    }
+
+    private func admit(_ head: HTTPHead, _ length: Int?, _ identity: ClientIdentity? = nil) {
+        var head = head
+        head.identity = identity
         switch service.admit(head, length: length) {
         case .answer(let answer): refuse(answer)
         case .body(let limit, let lease):
@@ -119,7 +190,7 @@ final class HTTP2ServerStream: ChannelInboundHandler, AnswerTarget {
         case .discarding(let answer):
             discarded += chunk.readableBytes
             if discarded > Self.discardLimit { write(answer) }
-        case .idle, .waiting, .answered: break
+        case .idle, .authenticating, .waiting, .answered: break
         }
     }
 
@@ -222,7 +293,7 @@ final class HTTP2ServerStream: ChannelInboundHandler, AnswerTarget {
         case .reading: write(service.badRequest(status: 408, message: "the request body came too slowly"))
         case .discarding(let answer): write(answer)
         case .answered: context?.close(promise: nil)
-        case .idle, .waiting: break
+        case .idle, .authenticating, .waiting: break
         }
     }
 

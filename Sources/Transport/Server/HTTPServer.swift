@@ -3,6 +3,7 @@ package import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
 internal import NIOSSL
+package import Pipeline
 internal import Synchronization
 
 /// An HTTP server, 1.1 and 2, on NIO event loops. Connections are spread over the loops; each lives on one.
@@ -14,10 +15,17 @@ package final class HTTPServer: Sendable {
     /// Set by the first `close`: the event loops may be gone after it.
     private let isClosed = Atomic<Bool>(false)
     private let telemetry: HTTPServerTelemetry?
+    private let authenticators: AuthenticatorRegistry?
     private let tls = Mutex<TLSContextSource?>(nil)
 
-    /// - Parameter telemetry: who is told about connections that fail; nil for nobody.
-    package init(settings: HTTPServerSettings, service: any HTTPService, telemetry: HTTPServerTelemetry? = nil) {
+    /// - Parameters:
+    ///   - telemetry: who is told about connections that fail; nil for nobody.
+    ///   - authenticators: where the authenticator is looked up at the start, when the settings name one.
+    package init(
+        settings: HTTPServerSettings, service: any HTTPService, telemetry: HTTPServerTelemetry? = nil,
+        authenticators: AuthenticatorRegistry? = nil
+    ) {
+        self.authenticators = authenticators
         self.settings = settings
         self.service = service
         self.telemetry = telemetry
@@ -33,9 +41,10 @@ package final class HTTPServer: Sendable {
     /// - Throws: `HTTPServerBindError`, which names the address, or an error that names the TLS option.
     @discardableResult
     package func start(on group: any EventLoopGroup) throws -> Int {
+        let settings = try authenticated()
         let secure = try loadTLS()
         try connections.registerLoops(of: group)
-        let (service, settings, connections, telemetry) = (service, settings, connections, telemetry)
+        let (service, connections, telemetry) = (service, connections, telemetry)
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -80,6 +89,18 @@ package final class HTTPServer: Sendable {
         let timeout: Duration
     }
 
+    /// The settings with the authenticator that they name.
+    private func authenticated() throws -> HTTPServerSettings {
+        guard let id = settings.authenticatorID else { return settings }
+        guard let found = authenticators?.server(id) else {
+            throw HTTPServerSetupError(
+                host: settings.host, port: settings.port, cause: "the extension \(id) authenticates no clients")
+        }
+        var settings = settings
+        settings.authenticator = found
+        return settings
+    }
+
     private func loadTLS() throws -> Security? {
         guard let tls = settings.tls else { return nil }
         let protocols = settings.versions == .http2 ? ["h2"] : ["h2", "http/1.1"]
@@ -90,7 +111,8 @@ package final class HTTPServer: Sendable {
             return Security(
                 source: source, handshakes: TLSHandshakes(limit: tls.maximumHandshakes), timeout: tls.handshakeTimeout)
         } catch {
-            throw HTTPServerTLSError(host: settings.host, port: settings.port, cause: "\(error.option) \(error.text)")
+            throw HTTPServerSetupError(
+                host: settings.host, port: settings.port, cause: "tls: \(error.option) \(error.text)")
         }
     }
 
@@ -175,14 +197,14 @@ private struct HTTPVersionError: Error {}
 /// A connection beyond what the server takes; the channel's initializer closes it.
 private struct HTTPServerOverload: Error {}
 
-/// The server's TLS could not be set up.
-package struct HTTPServerTLSError: Error, CustomStringConvertible {
+/// What a server needs beside its address could not be set up.
+package struct HTTPServerSetupError: Error, CustomStringConvertible {
     package var host: String
     package var port: Int
-    /// The option and what is wrong with it.
+    /// The thing and what is wrong with it.
     package var cause: String
 
-    package var description: String { "cannot listen on \(host):\(port) with TLS: \(cause)" }
+    package var description: String { "cannot listen on \(host):\(port): \(cause)" }
 }
 
 /// The address could not be bound.
