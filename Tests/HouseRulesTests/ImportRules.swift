@@ -51,7 +51,7 @@ enum ImportRules {
         "Processors": layersBelowComponents,
         "Exporters": layersBelowComponents,
         "Connectors": layersBelowComponents,
-        "Extensions": layersBelowComponents,
+        "Extensions": layersBelowComponents.union(["CCrypt"]),
         "Service": layersBelowComponents.union(componentTargets),
         "martlet": layersBelowComponents.union(componentTargets).union([
             "Service", "Generator", "CGetopt", "Dispatch",
