@@ -39,6 +39,10 @@ package enum Components {
     ]
 
     package static let extensions: [AnyExtensionFactory] = [
+        AnyExtensionFactory(APIKeysExtensionFactory()),
+        AnyExtensionFactory(BasicAuthExtensionFactory()),
+        AnyExtensionFactory(BearerTokenAuthExtensionFactory()),
+        AnyExtensionFactory(HeadersSetterExtensionFactory()),
         AnyExtensionFactory(HealthCheckExtensionFactory()),
         MemoryLimiterExtension.factory,
     ]

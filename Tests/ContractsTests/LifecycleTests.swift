@@ -46,7 +46,7 @@ import Testing
         let factory = try #require(Components.extensions.first { $0.descriptor.type == type })
         var diagnostics = ConfigDiagnostics()
         let prepared = try #require(factory.prepare(try config(.extensions, type), &diagnostics))
-        guard case .running(let make) = prepared else { return }
+        guard case .running(_, let make) = prepared else { return }
         try await withEnvironment { environment in
             let unstarted = try make(ComponentID(type: type), environment.components)
             await unstarted.stop()

@@ -14,18 +14,22 @@ package struct ComponentEnvironment: Sendable {
     package let shared = SharedParts()
     /// Where components show their present state.
     package let pages: StatusPages
+    /// The authenticators among the extensions. Complete when components start.
+    package let authenticators: AuthenticatorRegistry
     /// Makes the logger of a component.
     private let makeLogger: @Sendable (String) -> Logger
 
     package init(
         metrics: MetricRegistry, budget: MemoryBudget, eventLoops: any EventLoopGroup, readiness: Readiness,
-        pages: StatusPages = StatusPages(), makeLogger: @escaping @Sendable (String) -> Logger
+        pages: StatusPages = StatusPages(), authenticators: AuthenticatorRegistry = AuthenticatorRegistry(),
+        makeLogger: @escaping @Sendable (String) -> Logger
     ) {
         self.metrics = metrics
         self.budget = budget
         self.eventLoops = eventLoops
         self.readiness = readiness
         self.pages = pages
+        self.authenticators = authenticators
         self.makeLogger = makeLogger
     }
 

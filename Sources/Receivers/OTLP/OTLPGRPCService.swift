@@ -68,6 +68,17 @@ package struct OTLPGRPCService: HTTPService {
         return .body(limit: settings.maximumMessageSize + HTTPBodyFraming.prefixBytes, lease: lease)
     }
 
+    package func unauthenticated(_ head: HTTPHead, _ failure: AuthenticationFailure) -> HTTPAnswer {
+        var answer: HTTPAnswer
+        if failure.reason == .limited {
+            answer = GRPCFormat.failure(.unavailable, failure.message, retryAfter: failure.retryAfter)
+        } else {
+            answer = GRPCFormat.failure(.unauthenticated, failure.message)
+            answer.headers += failure.httpFields.map { (name: $0.name.lowercased(), value: $0.value) }
+        }
+        return answer
+    }
+
     package func bodyTooLarge(_ head: HTTPHead, limit: Int) -> HTTPAnswer {
         routes[head.path]?.metrics.requestsFailed.add()
         let bytes = limit - HTTPBodyFraming.prefixBytes
@@ -104,7 +115,7 @@ package struct OTLPGRPCService: HTTPService {
             let batch = try intake.batch(of: wire, route.signal)
             let answer = FirstAnswer(responder)
             if let timeout = GRPCFormat.timeout(head) { answer.expire(after: timeout) }
-            let metadata = settings.includeMetadata ? head.metadata : [:]
+            let metadata = settings.metadata.metadata(of: head)
             intake.deliver(batch, to: route, metadata: metadata) { [self] outcome in
                 switch outcome {
                 case .accepted(let rejected, let reason):

@@ -46,8 +46,10 @@ struct GraphBuilder {
 
     private mutating func makeExtensions() throws {
         for (id, prepared) in plan.extensions {
-            guard case .running(let make) = prepared else { continue }
-            graph.extensions.append(try make(id, environment))
+            guard case .running(_, let make) = prepared else { continue }
+            let part = try make(id, environment)
+            environment.authenticators.add(part, id: id)
+            graph.extensions.append(part)
         }
     }
 

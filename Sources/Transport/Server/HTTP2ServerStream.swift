@@ -8,13 +8,16 @@ internal import Pipeline
 /// trailers where it has them.
 ///
 /// Lives on its channel's event loop.
-final class HTTP2ServerStream: ChannelInboundHandler, AnswerTarget {
+final class HTTP2ServerStream: ChannelDuplexHandler, AnswerTarget {
     typealias InboundIn = HTTP2Frame.FramePayload
+    typealias OutboundIn = Never
     typealias OutboundOut = HTTP2Frame.FramePayload
 
     private enum State {
         /// The head has not come yet.
         case idle
+        /// The client's credentials are being checked; the body waits.
+        case authenticating
         /// A body is coming in.
         case reading(HTTPHead)
         /// A body is coming in that nobody wants. The answer waits for its end, unless that is far: some clients lose
@@ -40,9 +43,15 @@ final class HTTP2ServerStream: ChannelInboundHandler, AnswerTarget {
     /// The client has ended its side.
     private var isComplete = false
     private var discarded = 0
+    /// What came while the credentials were checked.
+    private var postponed: [HTTP2Frame.FramePayload] = []
+    private var readIsPostponed = false
+    private var endIsPostponed = false
 
     /// Most bytes of an unwanted body that are read before it is answered.
     private static let discardLimit = 256 << 10
+    /// What an answer without a body is counted as, in bytes.
+    private static let answerOverhead = 512
 
     private var service: any HTTPService { connection.service }
 
@@ -64,16 +73,27 @@ final class HTTP2ServerStream: ChannelInboundHandler, AnswerTarget {
         connection.remove(self)
         lease = nil
         body = WireWriter()
+        postponed = []
         context = nil
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 
+    /// Nothing more is read from a client whose credentials are being checked.
+    func read(context: ChannelHandlerContext) {
+        if case .authenticating = state { readIsPostponed = true } else { context.read() }
+    }
+
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        switch unwrapInboundIn(data) {
+        let frame = unwrapInboundIn(data)
+        if case .authenticating = state { postponed.append(frame) } else { handle(frame) }
+    }
+
+    private func handle(_ frame: HTTP2Frame.FramePayload) {
+        switch frame {
         case .headers(let frame):
             if case .idle = state { begin(frame.headers, ends: frame.endStream) }
-            if frame.endStream { end() }
+            if frame.endStream { endOrPostpone() }
         case .data(let frame):
             if case .byteBuffer(let chunk) = frame.data { take(chunk) }
             if frame.endStream { end() }
@@ -86,9 +106,68 @@ final class HTTP2ServerStream: ChannelInboundHandler, AnswerTarget {
     private func begin(_ fields: HPACKHeaders, ends: Bool) {
         let head = Self.head(fields, client: connection.client)
         omitsBody = head.method == "HEAD"
+        guard connection.takesAnswers else {
+            // Another answer would only wait behind the others.
+            state = .answered
+            context?.writeAndFlush(wrapOutboundOut(.rstStream(.refusedStream)), promise: nil)
+            return
+        }
         let timeout = connection.settings.readTimeout
         deadline = timeout > .zero ? .now() + TimeAmount(timeout) : nil
         let length = ends ? 0 : head.headers["content-length"].flatMap { Int($0) }
+        guard let authenticator = connection.settings.authenticator, service.needsAuthentication(head) else {
+            admit(head, length)
+            return
+        }
+        let request = AuthenticationRequest(fields: head.headers.fields, peer: connection.client)
+        switch authenticator.authenticate(request) {
+        case .allowed(let identity): admit(head, length, identity)
+        case .denied(let failure): refuse(service.unauthenticated(head, failure))
+        case .later(let check): authenticate(head, length, check)
+        }
+    }
+
+    private func authenticate(
+        _ head: HTTPHead, _ length: Int?,
+        _ check: (@escaping @Sendable (Result<ClientIdentity, AuthenticationFailure>) -> Void) -> Void
+    ) {
+        guard let context else { return }
+        state = .authenticating
+        let eventLoop = context.eventLoop
+        let bound = NIOLoopBound((self, head, length), eventLoop: eventLoop)
+        check { result in
+            eventLoop.execute {
+                let (stream, head, length) = bound.value
+                stream.finishAuthentication(head, length, result)
+            }
+        }
+    }
+
+    private func finishAuthentication(
+        _ head: HTTPHead, _ length: Int?, _ result: Result<ClientIdentity, AuthenticationFailure>
+    ) {
+        guard case .authenticating = state, let context else { return }
+        switch result {
+        case .success(let identity): admit(head, length, identity)
+        case .failure(let failure): refuse(service.unauthenticated(head, failure))
+        }
+        let waiting = postponed
+        postponed = []
+        if endIsPostponed { end() }
+        for frame in waiting { handle(frame) }
+        guard readIsPostponed else { return }
+        readIsPostponed = false
+        context.read()
+    }
+
+    /// The client's side may end with the head, while its credentials are being checked.
+    private func endOrPostpone() {
+        if case .authenticating = state { endIsPostponed = true } else { end() }
+    }
+
+    private func admit(_ head: HTTPHead, _ length: Int?, _ identity: ClientIdentity? = nil) {
+        var head = head
+        head.identity = identity
         switch service.admit(head, length: length) {
         case .answer(let answer): refuse(answer)
         case .body(let limit, let lease):
@@ -111,7 +190,7 @@ final class HTTP2ServerStream: ChannelInboundHandler, AnswerTarget {
         case .discarding(let answer):
             discarded += chunk.readableBytes
             if discarded > Self.discardLimit { write(answer) }
-        case .idle, .waiting, .answered: break
+        case .idle, .authenticating, .waiting, .answered: break
         }
     }
 
@@ -162,7 +241,16 @@ final class HTTP2ServerStream: ChannelInboundHandler, AnswerTarget {
     private func write(_ answer: HTTPAnswer) {
         guard let context else { return }
         state = .answered
-        deadline = nil
+        // Longest time for the client to take it.
+        deadline = .now() + TimeAmount(connection.settings.idleTimeout)
+        let cost = answer.body.count + Self.answerOverhead
+        connection.willSend(cost)
+        let sent = context.eventLoop.makePromise(of: Void.self)
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        sent.futureResult.whenComplete { _ in
+            bound.value.deadline = nil
+            bound.value.connection.didSend(cost)
+        }
         var head = HPACKHeaders([(":status", String(answer.status))])
         for (name, value) in answer.headers { head.add(name: name.lowercased(), value: Self.printable(value)) }
         for (name, value) in connection.settings.responseHeaders {
@@ -173,16 +261,18 @@ final class HTTP2ServerStream: ChannelInboundHandler, AnswerTarget {
             head.add(name: "content-length", value: String(answer.body.count))
         }
         let endsWithHead = !hasBody && answer.trailers.isEmpty
-        context.write(wrapOutboundOut(.headers(.init(headers: head, endStream: endsWithHead))), promise: nil)
+        context.write(
+            wrapOutboundOut(.headers(.init(headers: head, endStream: endsWithHead))), promise: endsWithHead ? sent : nil
+        )
         if hasBody {
             let data = context.channel.allocator.buffer(bytes: answer.body)
             context.write(
-                wrapOutboundOut(.data(.init(data: .byteBuffer(data), endStream: answer.trailers.isEmpty))), promise: nil
-            )
+                wrapOutboundOut(.data(.init(data: .byteBuffer(data), endStream: answer.trailers.isEmpty))),
+                promise: answer.trailers.isEmpty ? sent : nil)
         }
         if !answer.trailers.isEmpty {
             let trailers = HPACKHeaders(answer.trailers.map { ($0.name, Self.printable($0.value)) })
-            context.write(wrapOutboundOut(.headers(.init(headers: trailers, endStream: true))), promise: nil)
+            context.write(wrapOutboundOut(.headers(.init(headers: trailers, endStream: true))), promise: sent)
         }
         context.flush()
         // RFC 9113, section 8.1: the answer is complete, so the rest of the body may be refused.
@@ -202,7 +292,8 @@ final class HTTP2ServerStream: ChannelInboundHandler, AnswerTarget {
         switch state {
         case .reading: write(service.badRequest(status: 408, message: "the request body came too slowly"))
         case .discarding(let answer): write(answer)
-        case .idle, .waiting, .answered: break
+        case .answered: context?.close(promise: nil)
+        case .idle, .authenticating, .waiting: break
         }
     }
 
