@@ -100,7 +100,7 @@ let package = Package(
                 "OTLP", "Compression", "Config", "Telemetry", "Pipeline", "Transport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
-            ], exclude: ["OTLP/README.md"], swiftSettings: small),
+            ], exclude: ["OTLP/README.md"], resources: [.embedInCode("OTLP/descriptors.zst")], swiftSettings: small),
         .target(
             name: "Processors",
             dependencies: [
