@@ -45,9 +45,10 @@ import Testing
         let text = environment.metrics.prometheusText()
         let name = "martlet_extension_auth_failures_total"
         for (reason, count) in [("missing", 100), ("rejected", 1), ("malformed", 0)] {
-            #expect(text.split(separator: "\n").contains { line in
-                line == "\(name){extension=\"auth\",reason=\"\(reason)\"} \(count)"
-            })
+            #expect(
+                text.split(separator: "\n").contains { line in
+                    line == "\(name){extension=\"auth\",reason=\"\(reason)\"} \(count)"
+                })
         }
         #expect(environment.log.lines.count == 2)
         #expect(environment.log.lines.last?.fields["not_logged_before"] == "99")

@@ -22,7 +22,9 @@ import Testing
     }
 
     @Test func base64() throws {
-        let known = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE=")]
+        let known = [
+            ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="),
+        ]
         for (text, encoded) in known {
             #expect(Base64.encode(Array(text.utf8)) == encoded)
             #expect(Base64.decode(Substring(encoded).utf8) == Array(text.utf8))

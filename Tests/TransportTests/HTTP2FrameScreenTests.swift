@@ -44,7 +44,8 @@ import Testing
         var screen = try screen()
         let part = [UInt8](repeating: 7, count: 16 << 10)
         let out = try take(
-            &screen, frame(1, 4, 1, [1, 2]) + frame(0, 0, 1, part) + frame(0, 0, 1, part) + frame(0, 1, 1, [9])
+            &screen,
+            frame(1, 4, 1, [1, 2]) + frame(0, 0, 1, part) + frame(0, 0, 1, part) + frame(0, 1, 1, [9])
                 + frame(0, 0, 3, part) + frame(0, 0, 5, part) + frame(8, 0, 0, [0, 0, 0, 1]) + frame(0, 0, 5, part))
         let expected = [
             [1, 4, 0, 0, 0, 1, 1, 2], [0, 1, 0, 0, 0, 1] + part + part + [9], [0, 0, 0, 0, 0, 3] + part,
@@ -74,7 +75,9 @@ import Testing
         var expected: [UInt8: [UInt8]] = [:]
         for _ in 0..<60 {
             let stream = UInt8.random(in: 1...3, using: &random)
-            let payload = (0..<Int.random(in: 0...600, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+            let payload = (0..<Int.random(in: 0...600, using: &random)).map { _ in
+                UInt8.random(in: 0...255, using: &random)
+            }
             let isData = Bool.random(using: &random)
             bytes += frame(isData ? 0 : 9, 0, stream, payload)
             if isData { expected[stream, default: []] += payload }
@@ -94,7 +97,9 @@ import Testing
     }
 
     @Test func framesWithoutWorkMustBePaid() throws {
-        for junk in [frame(6, 0, 0, [UInt8](repeating: 0, count: 8)), frame(0, 0, 1, []), frame(8, 0, 0, [0, 0, 0, 1])] {
+        for junk in [
+            frame(6, 0, 0, [UInt8](repeating: 0, count: 8)), frame(0, 0, 1, []), frame(8, 0, 0, [0, 0, 0, 1]),
+        ] {
             var screen = try screen()
             var taken = 0
             while taken < 100_000, (try? take(&screen, junk)) != nil { taken += 1 }
@@ -108,7 +113,8 @@ import Testing
         var screen = try screen()
         // Requests with what belongs to them, for ever.
         for _ in 0..<20_000 {
-            let request = frame(1, 4, 1, []) + frame(0, 1, 1, [1]) + ping + frame(8, 0, 0, [0, 0, 0, 1]) + frame(4, 1, 0, [])
+            let request =
+                frame(1, 4, 1, []) + frame(0, 1, 1, [1]) + ping + frame(8, 0, 0, [0, 0, 0, 1]) + frame(4, 1, 0, [])
             _ = try take(&screen, request)
         }
         // A ping each second, for ever.

@@ -36,15 +36,16 @@ final class GRPCStream: HTTPStream {
     func received(_ bytes: UnsafeRawBufferPointer, ended: Bool) {
         guard !isEnded else { return }
         pending += bytes
-        while !isEnded, let length = messageLength() {
-            let end = HTTPBodyFraming.prefixBytes + length
-            guard pending.count >= end else { break }
-            perform(
-                pending.withUnsafeBytes {
-                    reply(UnsafeRawBufferPointer(rebasing: $0[HTTPBodyFraming.prefixBytes..<end]))
-                })
-            pending.removeFirst(end)
+        var start = 0
+        while !isEnded, let length = messageLength(at: start) {
+            let body = start + HTTPBodyFraming.prefixBytes
+            guard pending.count - body >= length else { break }
+            // The reply may end the stream, which forgets what is pending.
+            let message = Array(pending[body..<(body + length)])
+            start = body + length
+            perform(message.withUnsafeBytes { reply($0) })
         }
+        if !isEnded { pending.removeSubrange(..<start) }
         guard ended, !isEnded else { return }
         if !pending.isEmpty {
             finish(.internalError, "the last message is not whole")
@@ -53,15 +54,15 @@ final class GRPCStream: HTTPStream {
         }
     }
 
-    /// The length that the next message's prefix says, once it is there.
-    private func messageLength() -> Int? {
-        guard pending.count >= HTTPBodyFraming.prefixBytes else { return nil }
-        guard pending[0] == 0 else {
+    /// The length that the prefix at an offset says, once it is there.
+    private func messageLength(at start: Int) -> Int? {
+        guard pending.count - start >= HTTPBodyFraming.prefixBytes else { return nil }
+        guard pending[start] == 0 else {
             finish(.unimplemented, "compressed messages are not supported by this method")
             return nil
         }
         var length = 0
-        for byte in pending[1..<HTTPBodyFraming.prefixBytes] { length = length << 8 | Int(byte) }
+        for byte in pending[(start + 1)..<(start + HTTPBodyFraming.prefixBytes)] { length = length << 8 | Int(byte) }
         guard length <= Self.largestMessage else {
             finish(.resourceExhausted, "a message larger than \(Self.largestMessage) bytes")
             return nil
