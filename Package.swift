@@ -276,7 +276,7 @@ let package = Package(
         .testTarget(
             name: "ExtensionsTests",
             dependencies: [
-                "Extensions", "Config", "Pipeline", "Transport", "TestSupport",
+                "Extensions", "Config", "Pipeline", "Telemetry", "Transport", "TestSupport",
             ], swiftSettings: strict),
         .testTarget(name: "HouseRulesTests", swiftSettings: strict),
     ]

@@ -1,5 +1,6 @@
 import Config
 import Pipeline
+import Telemetry
 import TestSupport
 import Testing
 
