@@ -38,6 +38,7 @@ let package = Package(
         .systemLibrary(name: "CZstd", path: "Sources/C/CZstd"),
         .systemLibrary(name: "CPCRE2", path: "Sources/C/CPCRE2"),
         .systemLibrary(name: "CSnappy", path: "Sources/C/CSnappy"),
+        .systemLibrary(name: "CPrefetch", path: "Sources/C/CPrefetch"),
         .target(name: "CCurl", path: "Sources/C/CCurl"),
         .target(name: "CCrypt", path: "Sources/C/CCrypt"),
         .target(name: "CPrices", path: "Sources/C/CPrices"),
@@ -55,7 +56,7 @@ let package = Package(
         .target(name: "Prometheus", dependencies: ["OTLP"], swiftSettings: strict),
 
         .target(
-            name: "GenAI", dependencies: ["CPrices", "OTLP", "Config"], exclude: ["Mappings/README.md"],
+            name: "GenAI", dependencies: ["CPrefetch", "CPrices", "OTLP", "Config"], exclude: ["Mappings/README.md"],
             resources: [.embedInCode("Mappings/genai.mapping")], swiftSettings: strict),
 
         // Decisions what to keep, and how many items a kept one stands for
@@ -118,8 +119,8 @@ let package = Package(
                 "Prometheus", .product(name: "Logging", package: "swift-log"),
             ],
             exclude: [
-                "Debug/README.md", "File/README.md", "Nop/README.md", "OTLPHTTP/README.md",
-                "PrometheusRemoteWrite/README.md", "PrometheusScrape/README.md",
+                "Debug/README.md", "File/README.md", "Nop/README.md", "OTLPGRPC/README.md",
+                "OTLPHTTP/README.md", "PrometheusRemoteWrite/README.md", "PrometheusScrape/README.md",
             ],
             swiftSettings: small),
         .target(

@@ -25,6 +25,7 @@ package enum Components {
         AnyExporterFactory(DebugExporterFactory()),
         AnyExporterFactory(FileExporterFactory()),
         AnyExporterFactory(NopExporterFactory()),
+        AnyExporterFactory(OTLPGRPCExporterFactory()),
         AnyExporterFactory(OTLPHTTPExporterFactory()),
         AnyExporterFactory(PrometheusExporterFactory()),
         AnyExporterFactory(PrometheusRemoteWriteExporterFactory()),

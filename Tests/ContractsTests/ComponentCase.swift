@@ -80,6 +80,7 @@ enum ContractTable {
         "exporter/file": Entry(minimal: "{path: /dev/null}"),
         "exporter/nop": Entry(minimal: "{}", worksAfterShutdown: true),
         "exporter/prometheus": Entry(minimal: "{endpoint: '127.0.0.1:0'}"),
+        "exporter/otlp_grpc": Entry(minimal: "{endpoint: 'http://127.0.0.1:1', tls: {insecure: true}}", hasPeer: true),
         "exporter/otlp_http": Entry(minimal: "{endpoint: 'http://127.0.0.1:1'}", hasPeer: true),
         "exporter/prometheus_remote_write": Entry(minimal: "{endpoint: 'http://127.0.0.1:1'}", hasPeer: true),
         "connector/forward": Entry(minimal: "{}"),

@@ -40,7 +40,7 @@ enum ImportRules {
         "Delivery": base.union(logging).union(["Pipeline", "NIOCore", "NIOPosix"]),
         "Generator": ["OTLP", "Compression", "Transport"],
         "Prometheus": ["OTLP"],
-        "GenAI": ["OTLP", "Config", "CPrices"],
+        "GenAI": ["OTLP", "Config", "CPrefetch", "CPrices"],
         "Sampling": ["GenAI", "OTLP", "CPCRE2"],
         "Aggregation": ["OTLP"],
         "Temporality": ["OTLP"],

@@ -79,6 +79,23 @@ package struct CallCounter: ~Copyable {
         return true
     }
 
+    /// Adds the span of a call. False, and nothing is added, when `maximumSpans` are there.
+    ///
+    /// - Parameters:
+    ///   - model: as `CallRecord.model` has it.
+    ///   - isWrapper: something before has found that the call counts elsewhere.
+    @discardableResult
+    package mutating func add(_ call: UnsafePointer<ModelCall>, model: UInt64, isWrapper: Bool) -> Bool {
+        guard records.count < maximumSpans else { return false }
+        records.append(CallRecord(call, model: model, isWrapper ? .wrapper : call.pointee.aggregate))
+        return true
+    }
+
+    /// Gives `body` the decisions of `decide`, by the order of the records; none, before it.
+    package func withDecisions(_ body: (UnsafeBufferPointer<Decision>) -> Void) {
+        decisions.withUnsafeBufferPointer(body)
+    }
+
     /// The decision of `decide` about the record at `index`. Out of range: counts.
     package func decision(_ index: Int) -> Decision {
         decisions.indices.contains(index) ? decisions[index] : Decision(rule: .none)

@@ -34,6 +34,11 @@ package struct CallRecord: Sendable, Equatable {
 
     /// The same for a caller that knows the hash of the model's name. Only priceable spans are compared by it.
     package init(_ call: UnsafePointer<ModelCall>, model: UInt64) {
+        self.init(call, model: model, call.pointee.aggregate)
+    }
+
+    @inline(__always)
+    init(_ call: UnsafePointer<ModelCall>, model: UInt64, _ aggregate: AggregateRule) {
         traceID = call.pointee.traceID
         spanID = call.pointee.spanID
         parentSpanID = call.pointee.parentSpanID
@@ -45,7 +50,7 @@ package struct CallRecord: Sendable, Equatable {
         input = call.pointee.usage.input ?? -1
         output = call.pointee.usage.output ?? -1
         kind = call.pointee.kind
-        aggregate = call.pointee.aggregate
+        self.aggregate = aggregate
     }
 
     /// A span that is no AI span. It only links others.

@@ -76,9 +76,10 @@ struct GraphBuilder {
         }
         var next = FanOut.joining(ends)
         for reference in pipeline.processors.reversed() {
-            guard case .stage(let make)? = plan.processors[reference.id] else { continue }
+            guard case .stage(let make, _)? = plan.processors[reference.id] else { continue }
             let processor = try make(reference.id, signal, next, environment)
             graph.processors.insert(processor, at: 0)
+            graph.stages[reference.id, default: []].append(processor)
             next = processor
         }
         entries[pipeline.id] = next
