@@ -101,7 +101,7 @@ let package = Package(
                 "OTLP", "Compression", "Config", "Telemetry", "Pipeline", "Transport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
-            ], exclude: ["OTLP/README.md"], swiftSettings: small),
+            ], exclude: ["OTLP/README.md"], resources: [.embedInCode("OTLP/descriptors.zst")], swiftSettings: small),
         .target(
             name: "Processors",
             dependencies: [
@@ -277,7 +277,7 @@ let package = Package(
         .testTarget(
             name: "ExtensionsTests",
             dependencies: [
-                "Extensions", "Config", "Pipeline", "Transport", "TestSupport",
+                "Extensions", "Config", "Pipeline", "Telemetry", "Transport", "TestSupport",
             ], swiftSettings: strict),
         .testTarget(name: "HouseRulesTests", swiftSettings: strict),
     ]
