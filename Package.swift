@@ -49,6 +49,9 @@ let package = Package(
         .target(
             name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")], swiftSettings: small),
 
+        // An append log in files: what is in it survives a crash
+        .target(name: "Storage", dependencies: ["CISAL"], swiftSettings: small),
+
         .target(name: "Temporality", dependencies: ["OTLP"], swiftSettings: strict),
         .target(name: "Prometheus", dependencies: ["OTLP"], swiftSettings: strict),
 
@@ -64,7 +67,8 @@ let package = Package(
         .target(
             name: "Pipeline",
             dependencies: [
-                "OTLP", "Config", "Telemetry", "Temporality", .product(name: "NIOCore", package: "swift-nio"),
+                "OTLP", "Config", "Telemetry", "Temporality", "Storage",
+                .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: small),
 
@@ -82,7 +86,7 @@ let package = Package(
         .target(
             name: "Delivery",
             dependencies: [
-                "OTLP", "Config", "Telemetry", "Temporality", "Pipeline",
+                "OTLP", "Config", "Telemetry", "Temporality", "Storage", "Pipeline",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
@@ -131,8 +135,9 @@ let package = Package(
         .target(
             name: "Extensions",
             dependencies: [
-                "OTLP", "Config", "Pipeline", "Transport", .product(name: "Logging", package: "swift-log"),
-            ], exclude: ["HealthCheck/README.md", "MemoryLimiter/README.md"], swiftSettings: small),
+                "OTLP", "Config", "Pipeline", "Storage", "Transport", .product(name: "Logging", package: "swift-log"),
+            ], exclude: ["FileStorage/README.md", "HealthCheck/README.md", "MemoryLimiter/README.md"],
+            swiftSettings: small),
 
         // Made-up traces, for trying out and for load
         .target(
@@ -143,7 +148,7 @@ let package = Package(
             name: "Service",
             dependencies: [
                 "Receivers", "Processors", "Exporters", "Connectors", "Extensions", "Transport", "Delivery", "Pipeline",
-                "OTLP", "Config", "Telemetry", "Temporality",
+                "OTLP", "Config", "Telemetry", "Temporality", "Storage",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
@@ -151,7 +156,8 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "CGetopt", "Service", "Processors", "Generator", "Compression", "Delivery", "Transport", "Pipeline",
+                "CGetopt", "Service", "Storage", "Processors", "Generator", "Compression", "Delivery", "Transport",
+                "Pipeline",
                 "GenAI", "OTLP",
                 "Config",
                 .product(name: "Logging", package: "swift-log"),
@@ -192,6 +198,7 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: strict),
+        .testTarget(name: "StorageTests", dependencies: ["Storage"], swiftSettings: strict),
         .testTarget(name: "ConfigTests", dependencies: ["Config"], swiftSettings: strict),
         .testTarget(
             name: "TemporalityTests", dependencies: ["Temporality", "OTLP", "TestSupport"], swiftSettings: strict),
@@ -207,7 +214,8 @@ let package = Package(
         .testTarget(
             name: "DeliveryTests",
             dependencies: [
-                "Delivery", "Pipeline", "OTLP", "Config",
+                "Delivery", "Storage", "Pipeline", "OTLP", "Config", "Telemetry",
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: strict),

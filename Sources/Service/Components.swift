@@ -38,6 +38,7 @@ package enum Components {
     ]
 
     package static let extensions: [AnyExtensionFactory] = [
+        FileStorageExtensionFactory.factory,
         AnyExtensionFactory(HealthCheckExtensionFactory()),
         MemoryLimiterExtension.factory,
     ]

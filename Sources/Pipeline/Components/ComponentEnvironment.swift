@@ -10,6 +10,8 @@ package struct ComponentEnvironment: Sendable {
     /// Event loops, one per core, shared by all components.
     package let eventLoops: any EventLoopGroup
     package let readiness: Readiness
+    /// The storage extensions in use, by id. Extensions themselves see none.
+    package var storages: [ComponentID: any StorageExtension] = [:]
     /// Makes the logger of a component.
     private let makeLogger: @Sendable (String) -> Logger
 

@@ -26,6 +26,8 @@ package protocol ExtensionFactory: Sendable {
 /// What an extension of a configuration turns out to be.
 package enum PreparedExtension: Sendable {
     case running(@Sendable (ComponentID, ComponentEnvironment) throws -> any ServiceExtension)
+    /// Gives others logs on a disk.
+    case storage(@Sendable (ComponentID, ComponentEnvironment) throws -> any StorageExtension)
     /// Not a running part: bounds for the process-wide memory budget.
     case memoryLimit(MemoryLimit)
 }
