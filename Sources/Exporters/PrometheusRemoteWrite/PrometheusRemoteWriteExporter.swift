@@ -31,7 +31,6 @@ package final class PrometheusRemoteWriteExporter: Exporter {
     private struct Attempt: Sendable {
         let sending: Sending
         let deadline: ContinuousClock.Instant
-        let metadata: [String: [String]]
         let completion: @Sendable (ExportOutcome) -> Void
     }
 
@@ -94,7 +93,7 @@ package final class PrometheusRemoteWriteExporter: Exporter {
             completion(.retryable("no memory for the request", after: nil))
             return
         }
-        run(Attempt(sending: sending, deadline: deadline, metadata: request.metadata, completion: completion))
+        run(Attempt(sending: sending, deadline: deadline, completion: completion))
     }
 
     // MARK: Requests
@@ -150,7 +149,8 @@ package final class PrometheusRemoteWriteExporter: Exporter {
         }
         let fields = body.version == .v1 ? headers.first : headers.second
         var message = HTTPClientRequest(
-            url: settings.url, headers: authorization.authorized(fields, metadata: attempt.metadata), body: body.http,
+            url: settings.url, headers: authorization.authorized(fields, metadata: attempt.sending.request.metadata),
+            body: body.http,
             timeout: left, maxResponseBytes: Self.answerBytes)
         if body.version == .v2 { message.wantedHeaders = RemoteWriteAnswer.writtenHeaders }
         client.send(message) { [self] result in
