@@ -88,6 +88,10 @@ enum ContractTable {
         "connector/service_graph": Entry(minimal: "{}"),
         "connector/span_metrics": Entry(minimal: "{}"),
         "extension/file_storage": Entry(minimal: "{directory: /tmp}"),
+        "extension/api_keys": Entry(minimal: "{keys: [{key: '0123456789abcdef', tenant: a}]}"),
+        "extension/basicauth": Entry(minimal: "{htpasswd: {inline: 'a:b'}}"),
+        "extension/bearertokenauth": Entry(minimal: "{token: a}"),
+        "extension/headers_setter": Entry(minimal: "{headers: [{key: a, value: b}]}"),
         "extension/health_check": Entry(minimal: "{endpoint: '127.0.0.1:0'}"),
         "extension/memory_limiter": Entry(minimal: "{limit_percentage: 50}"),
     ]

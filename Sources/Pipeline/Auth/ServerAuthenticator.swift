@@ -33,6 +33,7 @@ package struct AuthenticationRequest: Sendable {
 
 /// Why a request is refused.
 package struct AuthenticationFailure: Error, Sendable, Equatable {
+    /// The cause; its raw value is the label of metrics.
     package enum Reason: String, Sendable, CaseIterable {
         /// There are no credentials.
         case missing
