@@ -87,6 +87,7 @@ enum ContractTable {
         "connector/genai_metrics": Entry(minimal: "{}"),
         "connector/service_graph": Entry(minimal: "{}"),
         "connector/span_metrics": Entry(minimal: "{}"),
+        "extension/file_storage": Entry(minimal: "{directory: /tmp}"),
         "extension/health_check": Entry(minimal: "{endpoint: '127.0.0.1:0'}"),
         "extension/memory_limiter": Entry(minimal: "{limit_percentage: 50}"),
     ]

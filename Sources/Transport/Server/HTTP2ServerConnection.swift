@@ -157,6 +157,7 @@ final class HTTP2ServerConnection: ChannelInboundHandler, ServedConnection {
     func drain() {
         guard let context else { return }
         context.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+        for stream in Array(streams.values) { stream.drain() }
     }
 
     func closeUnlessWaiting() {

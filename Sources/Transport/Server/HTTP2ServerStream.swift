@@ -25,6 +25,8 @@ final class HTTP2ServerStream: ChannelDuplexHandler, AnswerTarget {
         case discarding(HTTPAnswer)
         /// The service has the request.
         case waiting
+        /// Request and answer go on side by side.
+        case streaming(any HTTPStream)
         /// The answer is out.
         case answered
     }
@@ -47,6 +49,7 @@ final class HTTP2ServerStream: ChannelDuplexHandler, AnswerTarget {
     private var postponed: [HTTP2Frame.FramePayload] = []
     private var readIsPostponed = false
     private var endIsPostponed = false
+    private var hasStreamHead = false
 
     /// Most bytes of an unwanted body that are read before it is answered.
     private static let discardLimit = 256 << 10
@@ -170,6 +173,9 @@ final class HTTP2ServerStream: ChannelDuplexHandler, AnswerTarget {
         head.identity = identity
         switch service.admit(head, length: length) {
         case .answer(let answer): refuse(answer)
+        case .stream(let make):
+            deadline = nil
+            state = .streaming(make(HTTPStreamWriter(self)))
         case .body(let limit, let lease):
             if let length, length > limit {
                 refuse(service.bodyTooLarge(head, limit: limit))
@@ -190,6 +196,7 @@ final class HTTP2ServerStream: ChannelDuplexHandler, AnswerTarget {
         case .discarding(let answer):
             discarded += chunk.readableBytes
             if discarded > Self.discardLimit { write(answer) }
+        case .streaming(let stream): chunk.withUnsafeReadableBytes { stream.received($0, ended: false) }
         case .idle, .authenticating, .waiting, .answered: break
         }
     }
@@ -221,6 +228,9 @@ final class HTTP2ServerStream: ChannelDuplexHandler, AnswerTarget {
     private func end() {
         isComplete = true
         if case .discarding(let answer) = state { write(answer) }
+        if case .streaming(let stream) = state {
+            stream.received(UnsafeRawBufferPointer(start: nil, count: 0), ended: true)
+        }
         guard let context, case .reading(let head) = state else { return }
         let bytes = WireBytes(taking: &body, accounting: lease)
         lease = nil
@@ -279,6 +289,48 @@ final class HTTP2ServerStream: ChannelDuplexHandler, AnswerTarget {
         if !isComplete { context.writeAndFlush(wrapOutboundOut(.rstStream(.noError)), promise: nil) }
     }
 
+    // MARK: Streams
+
+    /// Writes a part of an answer; false when the client takes so little that the stream is reset.
+    func send(_ part: [UInt8]) -> Bool {
+        guard let context, case .streaming = state else { return false }
+        guard connection.takesAnswers else {
+            state = .answered
+            context.writeAndFlush(wrapOutboundOut(.rstStream(.enhanceYourCalm)), promise: nil)
+            return false
+        }
+        let cost = part.count + Self.answerOverhead
+        connection.willSend(cost)
+        let sent = context.eventLoop.makePromise(of: Void.self)
+        let bound = NIOLoopBound(connection, eventLoop: context.eventLoop)
+        sent.futureResult.whenComplete { _ in bound.value.didSend(cost) }
+        writeStreamHead(context)
+        let data = context.channel.allocator.buffer(bytes: part)
+        context.writeAndFlush(wrapOutboundOut(.data(.init(data: .byteBuffer(data)))), promise: sent)
+        return true
+    }
+
+    /// Ends the answer.
+    func finish(_ trailers: [(name: String, value: String)]) {
+        guard let context, case .streaming = state else { return }
+        writeStreamHead(context)
+        state = .answered
+        deadline = .now() + TimeAmount(connection.settings.idleTimeout)
+        let fields = HPACKHeaders(trailers.map { ($0.name, Self.printable($0.value)) })
+        context.writeAndFlush(wrapOutboundOut(.headers(.init(headers: fields, endStream: true))), promise: nil)
+        if !isComplete { context.writeAndFlush(wrapOutboundOut(.rstStream(.noError)), promise: nil) }
+    }
+
+    private func writeStreamHead(_ context: ChannelHandlerContext) {
+        guard !hasStreamHead else { return }
+        hasStreamHead = true
+        let head = HPACKHeaders([(":status", "200"), ("content-type", "application/grpc")])
+        context.write(wrapOutboundOut(.headers(.init(headers: head))), promise: nil)
+    }
+
+    /// Part of a graceful stop: streams do not end by themselves.
+    func drain() { if case .streaming(let stream) = state { stream.drain() } }
+
     // MARK: Ends
 
     func closeUnlessWaiting() {
@@ -287,13 +339,14 @@ final class HTTP2ServerStream: ChannelDuplexHandler, AnswerTarget {
     }
 
     func checkDeadline(_ now: NIODeadline) {
+        if case .streaming(let stream) = state { stream.tick() }
         guard let deadline, deadline <= now else { return }
         self.deadline = nil
         switch state {
         case .reading: write(service.badRequest(status: 408, message: "the request body came too slowly"))
         case .discarding(let answer): write(answer)
         case .answered: context?.close(promise: nil)
-        case .idle, .authenticating, .waiting: break
+        case .idle, .authenticating, .waiting, .streaming: break
         }
     }
 

@@ -108,6 +108,9 @@ package enum HTTPAdmission: Sendable {
     case body(limit: Int, lease: MemoryLease?)
     /// Answer now; the body is not read into memory.
     case answer(HTTPAnswer)
+    /// Let the function make what takes the body as it comes and writes an answer meanwhile. On the event loop; HTTP/2
+    /// only.
+    case stream(@Sendable (HTTPStreamWriter) -> any HTTPStream)
 }
 
 /// The application behind a server. One service serves all connections, on all event loops.

@@ -241,6 +241,11 @@ final class HTTPServerConnection: ChannelDuplexHandler, ServedConnection, Answer
             keepsAlive = keepsAlive && Self.canReadPast(announced)
             state = .discarding
             write(answer)
+        case .stream:
+            discarded = 0
+            keepsAlive = keepsAlive && Self.canReadPast(announced)
+            state = .discarding
+            write(service.badRequest(status: 505, message: "this needs HTTP/2"))
         case .body(let limit, let lease):
             if let length = announced.length, length > limit {
                 keepsAlive = keepsAlive && Self.canReadPast(announced)
