@@ -323,6 +323,24 @@ import Testing
         try await environment.shutDown()
     }
 
+    @Test(.timeLimit(.minutes(2))) func aRequestThatWaitsIsTakenWhenThereIsRoom() async throws {
+        let outcomes = Outcomes()
+        let yaml = "block_on_overflow: true\nnum_traces: 2\ndecision_wait: 1s\n" + Self.all
+        try await withProcessor(yaml, next: RecordingConsumer()) { processor, _ in
+            for index in 1...2 {
+                processor.consume(
+                    try SampleRequests.batch(.traces, items: 1, first: index), context: RequestContext(),
+                    receipt: outcomes.receipt())
+            }
+            let third = try SampleRequests.batch(.traces, items: 1, first: 3)
+            let error = await withCheckedContinuation { continuation in
+                let receipt = Receipt { continuation.resume(returning: $0) }
+                processor.consume(third, context: RequestContext(), receipt: receipt)
+            }
+            #expect(outcomes.all == [nil, nil] && error == nil)
+        }
+    }
+
     // MARK: Handing on
 
     @Test func aRefusalIsNoEnd() async throws {
