@@ -25,6 +25,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
         .package(url: "https://github.com/apple/swift-nio-http2", from: "1.40.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
     ],
     targets: [
         // C libraries and generated C
@@ -39,6 +40,7 @@ let package = Package(
         .systemLibrary(name: "CSnappy", path: "Sources/C/CSnappy"),
         .systemLibrary(name: "CPrefetch", path: "Sources/C/CPrefetch"),
         .target(name: "CCurl", path: "Sources/C/CCurl"),
+        .target(name: "CCrypt", path: "Sources/C/CCrypt"),
         .target(name: "CPrices", path: "Sources/C/CPrices"),
 
         // Base
@@ -49,6 +51,9 @@ let package = Package(
         .target(name: "Config", dependencies: ["CYAML"], swiftSettings: small),
         .target(
             name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")], swiftSettings: small),
+
+        // An append log in files: what is in it survives a crash
+        .target(name: "Storage", dependencies: ["CISAL"], swiftSettings: small),
 
         .target(name: "Temporality", dependencies: ["OTLP"], swiftSettings: strict),
         .target(name: "Prometheus", dependencies: ["OTLP"], swiftSettings: strict),
@@ -65,7 +70,8 @@ let package = Package(
         .target(
             name: "Pipeline",
             dependencies: [
-                "OTLP", "Config", "Telemetry", "Temporality", .product(name: "NIOCore", package: "swift-nio"),
+                "OTLP", "Config", "Telemetry", "Temporality", "Storage",
+                .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: small),
 
@@ -74,16 +80,19 @@ let package = Package(
             name: "Transport",
             dependencies: [
                 "CCurl", "Compression", "OTLP", "Config", "Telemetry", "Pipeline",
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "NIOHPACK", package: "swift-nio-http2"),
                 .product(name: "NIOHTTP2", package: "swift-nio-http2"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ], swiftSettings: small),
         .target(
             name: "Delivery",
             dependencies: [
-                "OTLP", "Config", "Telemetry", "Temporality", "Pipeline",
+                "OTLP", "Config", "Telemetry", "Temporality", "Storage", "Pipeline",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
@@ -96,7 +105,7 @@ let package = Package(
                 "OTLP", "Compression", "Config", "Telemetry", "Pipeline", "Transport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
-            ], exclude: ["OTLP/README.md"], swiftSettings: small),
+            ], exclude: ["OTLP/README.md"], resources: [.embedInCode("OTLP/descriptors.zst")], swiftSettings: small),
         .target(
             name: "Processors",
             dependencies: [
@@ -114,8 +123,8 @@ let package = Package(
                 "Prometheus", .product(name: "Logging", package: "swift-log"),
             ],
             exclude: [
-                "Debug/README.md", "File/README.md", "Nop/README.md", "OTLPHTTP/README.md",
-                "PrometheusRemoteWrite/README.md", "PrometheusScrape/README.md",
+                "Debug/README.md", "File/README.md", "Nop/README.md", "OTLPGRPC/README.md",
+                "OTLPHTTP/README.md", "PrometheusRemoteWrite/README.md", "PrometheusScrape/README.md",
             ],
             swiftSettings: small),
         .target(
@@ -132,8 +141,14 @@ let package = Package(
         .target(
             name: "Extensions",
             dependencies: [
-                "OTLP", "Config", "Pipeline", "Transport", .product(name: "Logging", package: "swift-log"),
-            ], exclude: ["HealthCheck/README.md", "MemoryLimiter/README.md"], swiftSettings: small),
+                "CCrypt", "OTLP", "Config", "Pipeline", "Storage", "Telemetry", "Transport",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            exclude: [
+                "APIKeys/README.md", "BasicAuth/README.md", "BearerTokenAuth/README.md", "FileStorage/README.md",
+                "HeadersSetter/README.md", "HealthCheck/README.md", "MemoryLimiter/README.md",
+            ], swiftSettings: small),
 
         // Made-up traces, for trying out and for load
         .target(
@@ -144,7 +159,7 @@ let package = Package(
             name: "Service",
             dependencies: [
                 "Receivers", "Processors", "Exporters", "Connectors", "Extensions", "Transport", "Delivery", "Pipeline",
-                "OTLP", "Config", "Telemetry", "Temporality",
+                "OTLP", "Config", "Telemetry", "Temporality", "Storage",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
@@ -152,7 +167,8 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "CGetopt", "Service", "Processors", "Generator", "Compression", "Delivery", "Transport", "Pipeline",
+                "CGetopt", "Service", "Storage", "Processors", "Generator", "Compression", "Delivery", "Transport",
+                "Pipeline",
                 "GenAI", "OTLP",
                 "Config",
                 .product(name: "Logging", package: "swift-log"),
@@ -193,6 +209,7 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: strict),
+        .testTarget(name: "StorageTests", dependencies: ["Storage"], swiftSettings: strict),
         .testTarget(name: "ConfigTests", dependencies: ["Config"], swiftSettings: strict),
         .testTarget(
             name: "TemporalityTests", dependencies: ["Temporality", "OTLP", "TestSupport"], swiftSettings: strict),
@@ -208,7 +225,8 @@ let package = Package(
         .testTarget(
             name: "DeliveryTests",
             dependencies: [
-                "Delivery", "Pipeline", "OTLP", "Config",
+                "Delivery", "Storage", "Pipeline", "OTLP", "Config", "Telemetry",
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: strict),
@@ -263,6 +281,11 @@ let package = Package(
             ], swiftSettings: strict),
         .testTarget(
             name: "AggregationTests", dependencies: ["Aggregation", "OTLP", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "ExtensionsTests",
+            dependencies: [
+                "Extensions", "Config", "Pipeline", "Telemetry", "Transport", "TestSupport",
+            ], swiftSettings: strict),
         .testTarget(name: "HouseRulesTests", swiftSettings: strict),
     ]
 )

@@ -10,6 +10,12 @@ package enum DeliveryAction<Token: Sendable>: Sendable {
     case dispatch(id: UInt64, ExportRequest)
     /// Write the request to the dead letters and report the result under this id.
     case setAside(id: UInt64, ExportRequest, DropCause, reason: String)
+    /// Append the batch to the disk log and report the result under this id.
+    case append(id: UInt64, BatchOnDisk)
+    /// Read batches from this sequence on from the disk log, and report them with `loaded`.
+    case load(from: UInt64, maximumBytes: Int)
+    /// The record is done with.
+    case release(UInt64)
     /// Report `timerFired` at this time, instead of at any time asked for before. Generations only grow: an action
     /// with a lower one than the latest is out of date.
     case setTimer(ContinuousClock.Instant, generation: UInt64)
@@ -35,6 +41,10 @@ package enum DropCause: String, Sendable, CaseIterable, Hashable {
     case shutdown
     /// In flight at the drain's deadline: may have arrived.
     case interrupted
+    /// Removed from the disk to make room for what came later.
+    case overflow
+    /// On the disk, and cannot be read as telemetry.
+    case unreadable
 }
 
 /// What happened, for metrics and logs. Texts come from the exporter; they hold no telemetry.
@@ -67,6 +77,8 @@ package struct DeliveryReport: Sendable, Equatable {
     package var setAside = 0
     /// Items lost during the drain, by cause.
     package var lost: [DropCause: Int] = [:]
+    /// Requests that stay on the disk for the next start.
+    package var keptRequests = 0
 
     package init() {}
 

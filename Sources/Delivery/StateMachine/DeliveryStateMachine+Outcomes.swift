@@ -58,8 +58,8 @@ extension DeliveryStateMachine {
             fail(request, .exhausted, reason, &actions)
             return
         }
-        if case .draining(let deadline) = phase, due >= deadline {
-            // It would only keep the drain waiting.
+        if case .draining(let deadline) = phase, due >= deadline || disk != nil {
+            // It would only keep the drain waiting; what is on the disk is safe there.
             drop(request, .shutdown, reason, &actions)
             return
         }
@@ -103,23 +103,30 @@ extension DeliveryStateMachine {
     mutating func drop(
         _ request: PendingRequest, _ cause: DropCause, _ reason: String, _ actions: inout [Action]
     ) {
+        if disk != nil, cause == .shutdown || cause == .interrupted {
+            // Not lost: it is on the disk, and sent after the next start.
+            release(request, ConsumeError(.shuttingDown, reason), keeping: true, &actions)
+            return
+        }
         tally.lost[cause, default: 0] += request.itemCount
         actions.append(.report(.sendFailed(items: request.itemCount, cause, reason: reason)))
         let code: ConsumeError.Code =
             switch cause {
-            case .permanent, .tooLarge, .rejected: .refused
-            case .exhausted: .unavailable
+            case .permanent, .tooLarge, .rejected, .unreadable: .refused
+            case .exhausted, .overflow: .unavailable
             case .shutdown, .interrupted: .shuttingDown
             }
         release(request, ConsumeError(code, reason), &actions)
     }
 
     /// Finishes every piece of the request in the store, and answers the senders whose batch is through.
-    mutating func release(_ request: PendingRequest, _ failure: ConsumeError?, _ actions: inout [Action]) {
+    mutating func release(
+        _ request: PendingRequest, _ failure: ConsumeError?, keeping: Bool = false, _ actions: inout [Action]
+    ) {
         for entry in request.entries {
-            guard let settlement = store.finishPiece(of: entry, failure: failure), let token = settlement.token else {
-                continue
-            }
+            guard let settlement = store.finishPiece(of: entry, failure: failure, keeping: keeping) else { continue }
+            if let sequence = settlement.sequence { actions.append(.release(sequence)) }
+            guard let token = settlement.token else { continue }
             if let failure = settlement.failure {
                 actions.append(.refuse(token, failure))
             } else {

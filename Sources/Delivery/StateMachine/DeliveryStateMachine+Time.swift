@@ -9,6 +9,8 @@ extension DeliveryStateMachine {
         if case .draining(let deadline) = phase, deadline <= now { return giveUp(now: now) }
         var actions: [Action] = []
         timer = nil
+        if let instant = disk?.appendsAfter, instant <= now { disk?.appendsAfter = nil }
+        if let instant = disk?.loadsAfter, instant <= now { disk?.loadsAfter = nil }
         giveUpOverdueAttempts(now, &actions)
         moveDueRetries { $0 <= now }
         accumulator?.flush(now, store: &store) { fresh.append($0) }
@@ -45,8 +47,9 @@ extension DeliveryStateMachine {
         }
         for id in settingAside.keys.sorted() {
             guard let request = settingAside.removeValue(forKey: id)?.request else { continue }
-            tally.lost[.interrupted, default: 0] += request.itemCount
-            release(request, ConsumeError(.shuttingDown, "shut down before the data was set aside"), &actions)
+            if disk == nil { tally.lost[.interrupted, default: 0] += request.itemCount }
+            let failure = ConsumeError(.shuttingDown, "shut down before the data was set aside")
+            release(request, failure, keeping: disk != nil, &actions)
         }
         let rest = retries.map(\.request) + Array(urgent) + Array(fresh)
         retries.removeAll()
@@ -108,6 +111,10 @@ extension DeliveryStateMachine {
         consider(waiters.first?.deadline)
         for retry in retries { consider(retry.due) }
         for attempt in active.values { consider(attempt.overdue) }
+        if phase == .running {
+            consider(disk?.appendsAfter)
+            consider(disk?.loadsAfter)
+        }
         return next
     }
 }

@@ -6,10 +6,13 @@ package import Pipeline
 /// happen, actions come out and are carried out by the driver in their order.
 ///
 /// ```
-/// enqueue → [waiting for room] → accumulating → fresh ─┐
-///                                                      ├→ active → delivered | set aside | dropped
-///                     halves, due retries →    urgent ─┘     └→ retries (wait)
+/// enqueue → [waiting for room] → [disk] → accumulating → fresh ─┐
+///                                                               ├→ active → delivered | set aside | dropped
+///                              halves, due retries →    urgent ─┘     └→ retries (wait)
 /// ```
+///
+/// With a disk log, a batch is taken once it is durable there. It then goes on in memory if everything before it has
+/// and there is room; otherwise it is let go and read back later, in order. What is settled is released on the disk.
 ///
 /// Invariants: what the queue holds, from acceptance to settlement, is within `queue_size` and `queue_bytes`; at most
 /// `num_consumers` attempts are active; every token is settled exactly once; every accepted item ends delivered, set
@@ -76,6 +79,8 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
     var backoff: Backoff
     var phase = Phase.running
     var store = PendingStore<Token>()
+    /// What is on the disk; nil for a queue in memory.
+    var disk: DiskQueue<Token>?
     var accumulator: BatchAccumulator?
     var waiters = CircularBuffer<Waiter>()
     var fresh = CircularBuffer<PendingRequest>()
@@ -99,11 +104,12 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
         self.settings = settings
         backoff = Backoff(settings.retry, seed: seed)
         accumulator = settings.queue.batch.map { BatchAccumulator($0) }
+        if settings.queue.storage != nil { disk = DiskQueue() }
     }
 
     package var status: DeliveryStatus {
         DeliveryStatus(
-            queueSize: store.units, queueCapacity: settings.queue.size, queueBytes: store.bytes,
+            queueSize: heldUnits, queueCapacity: settings.queue.size, queueBytes: store.bytes,
             inFlight: active.count, waitingRetries: retries.count, waitingBatches: waiters.count)
     }
 
@@ -120,7 +126,7 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
             actions.append(.accept(arrival.token))
         } else if phase != .running {
             refuse(arrival, ConsumeError(.shuttingDown, "the exporter is shutting down"), &actions)
-        } else if arrival.units > queue.size || arrival.bytes > queue.maximumBytes {
+        } else if arrival.units > queue.size || (disk == nil && arrival.bytes > queue.maximumBytes) {
             refuse(arrival, tooLargeForQueue(arrival), &actions)
         } else if waiters.isEmpty, hasRoom(for: arrival) {
             admit(arrival, now, &actions)
@@ -165,12 +171,19 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
     // MARK: Admission
 
     func hasRoom(for arrival: Arrival) -> Bool {
-        store.units + arrival.units <= settings.queue.size
+        if let disk { return hasRoom(for: arrival, disk) }
+        return store.units + arrival.units <= settings.queue.size
             && store.bytes + arrival.bytes <= settings.queue.maximumBytes
     }
 
     /// Takes the batch. There is room.
-    mutating func admit(_ arrival: Arrival, _ now: Instant, _ actions: inout [Action]) {
+    mutating func admit(
+        _ arrival: Arrival, _ now: Instant, waitingUntil deadline: Instant? = nil, _ actions: inout [Action]
+    ) {
+        guard disk == nil else {
+            append(arrival, deadline: deadline, &actions)
+            return
+        }
         if let accumulator, !accumulator.hasRoom(for: arrival.partition) {
             let limit = accumulator.policy.cardinalityLimit
             let message = "more than \(limit) combinations of the batch's metadata_keys gather at the same time"
@@ -181,11 +194,16 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
         let entry = store.insert(units: arrival.units, bytes: arrival.bytes, token: waits ? arrival.token : nil)
         if !waits { actions.append(.accept(arrival.token)) }
         let piece = Piece(slice: BatchSlice(arrival.batch), entry: entry, size: arrival.batchSize, arrived: now)
+        take(piece, of: arrival.partition)
+    }
+
+    /// Sends a piece on its way, alone or with others.
+    mutating func take(_ piece: Piece, of partition: PartitionKey) {
         guard accumulator != nil else {
             fresh.append(PendingRequest(piece))
             return
         }
-        if let flush = accumulator?.add(piece, to: arrival.partition, store: &store, send: { fresh.append($0) }) {
+        if let flush = accumulator?.add(piece, to: partition, store: &store, send: { fresh.append($0) }) {
             note(flush)
         }
     }
@@ -215,7 +233,8 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
     mutating func finishEvent(_ now: Instant, _ actions: inout [Action]) {
         admitWaiters(now, &actions)
         dispatch(now, &actions)
-        if case .draining = phase, store.isEmpty { finish(&actions) }
+        load(&actions)
+        if case .draining = phase, store.isEmpty, disk?.appending.isEmpty ?? true { finish(&actions) }
         if let wanted, phase != .finished, timer.map({ wanted < $0 }) ?? true {
             timer = wanted
             timerGeneration += 1
@@ -227,7 +246,7 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
     private mutating func admitWaiters(_ now: Instant, _ actions: inout [Action]) {
         while phase == .running, let waiter = waiters.first, hasRoom(for: waiter.arrival) {
             waiters.removeFirst()
-            admit(waiter.arrival, now, &actions)
+            admit(waiter.arrival, now, waitingUntil: waiter.deadline, &actions)
         }
     }
 

@@ -1,3 +1,4 @@
+internal import Config
 internal import Delivery
 internal import Logging
 internal import OTLP
@@ -11,6 +12,8 @@ struct RunningGraph {
     var deliveries: [Delivery] = []
     /// In flow order: a stage before those it hands on to.
     var processors: [any Processor] = []
+    /// Those of them that the configuration names, by id; one for each pipeline.
+    var stages: [ComponentID: [any Processor]] = [:]
     var connectors: [any Connector] = []
     var receivers: [any Receiver] = []
 
@@ -47,6 +50,14 @@ struct RunningGraph {
 
     private func drain(_ delivery: Delivery, _ deadline: ContinuousClock.Instant, _ logger: Logger) async {
         let report = await delivery.drain(deadline: deadline)
+        if report.keptRequests > 0 {
+            logger.info(
+                "data stays in the storage until the next start",
+                metadata: [
+                    "exporter": "\(delivery.name)", "signal": "\(delivery.signal.rawValue)",
+                    "requests": "\(report.keptRequests)",
+                ])
+        }
         for (cause, items) in report.lost where items > 0 {
             logger.error(
                 "data lost at shutdown",
