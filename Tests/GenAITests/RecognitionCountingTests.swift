@@ -63,6 +63,33 @@ private func span(
         #expect(rules([span(1, model: 0, error: .rateLimit), span(2, below: 1, error: .rateLimit)]) == [.none, .none])
         #expect(rules([wrapper, span(2, error: .rateLimit)]) == [.none, .none])
         #expect(rules([span(1), span(2, below: 1)]) == [.none, .none])
+        // The wrapper of a stream that broke off knows nothing.
+        #expect(rules([span(1), span(2, below: 1, error: .rateLimit)]) == [.repeatsDescendant, .none])
+    }
+
+    /// The same for instrumentations whose spans lie side by side.
+    @Test func failedCallsSideBySideCountOnce() {
+        func timed(_ id: UInt64, scope: UInt64, _ times: ClosedRange<UInt64>, _ error: ErrorCategory, model: UInt64 = 1)
+            -> CallRecord
+        {
+            var record = span(id, below: 9, model: model, error: error)
+            record.scope = scope
+            record.startTime = times.lowerBound
+            record.endTime = times.upperBound
+            return record
+        }
+        let wrapper = timed(1, scope: 1, 10...50, .other)
+        #expect(rules([wrapper, timed(2, scope: 2, 20...40, .rateLimit)], .batch) == [.repeatsSibling, .none])
+        #expect(
+            rules([timed(1, scope: 1, 10...50, .other, model: 0), timed(2, scope: 2, 20...40, .rateLimit)], .batch)
+                == [.repeatsSibling, .none])
+        // Another reason, another model, another time, the same instrumentation, one that did not fail.
+        let timeout = timed(1, scope: 1, 10...50, .timeout)
+        #expect(rules([timeout, timed(2, scope: 2, 20...40, .rateLimit)], .batch) == [.none, .none])
+        #expect(rules([wrapper, timed(2, scope: 2, 20...40, .rateLimit, model: 2)], .batch) == [.none, .none])
+        #expect(rules([wrapper, timed(2, scope: 2, 20...60, .rateLimit)], .batch) == [.none, .none])
+        #expect(rules([wrapper, timed(2, scope: 1, 20...40, .rateLimit)], .batch) == [.none, .none])
+        #expect(rules([wrapper, timed(2, scope: 2, 20...40, .none)], .batch) == [.none, .none])
     }
 
     @Test func agentsRepeatTheirChildren() {

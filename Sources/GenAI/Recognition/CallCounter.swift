@@ -6,10 +6,11 @@
 /// - Of two calls one above the other, with the same model and the same tokens (within 2 %), one counts: the one with
 ///   the response id, else the inner one. A call whose tokens are the sum of the calls right below it, of the same
 ///   model, does not count.
-/// - A failed call without usage does not count above failed calls without usage of the same model and kind, when they
-///   failed for the same reason, or one of them gives none that is known: wrapper and client report the same failure.
+/// - A call without usage does not count above failed calls without usage of the same model and kind, when it failed for
+///   the same reason, or one of them gives none that is known, or it says nothing: wrapper and client report the same
+///   failure.
 /// - Of two calls side by side (below the same span), written by different instrumentations, with the same model and
-///   tokens, the one's time within the other's, one counts: the one with the response id, else the inner one. Some
+///   tokens (or both failed, for one reason), the one's time within the other's, one counts: the one with the response id, else the inner one. Some
 ///   frameworks' spans are no parents of what happens within them. Two with response ids are two calls, or one by the
 ///   first rule.
 ///
@@ -289,10 +290,11 @@ package struct CallCounter: ~Copyable {
 
     /// Whether a failed call is the same as the failed calls below it.
     private func repeatsFailure(_ record: CallRecord, _ children: Below) -> Bool {
-        guard record.error != .none, !record.hasUsage, record.response == 0, record.model != 0, children.count > 0,
+        guard !record.hasUsage, record.response == 0, record.model != 0, children.count > 0,
             children.failures == children.count, children.isOfModel
         else { return false }
-        return record.error == children.failure || record.error == .other || children.failure == .other
+        // A wrapper of a stream may end before the failure comes: it says nothing of its own then.
+        return record.error == .none || record.error.mayBe(children.failure)
     }
 
     /// Adds a candidate to the nearest candidate above it, and tells the aggregates above that they are none of the

@@ -66,6 +66,9 @@ extension GenAIMapping {
 }
 
 extension ErrorCategory {
+    /// Whether two spans that say this and `other` may tell of the same failure.
+    func mayBe(_ other: ErrorCategory) -> Bool { self == other || self == .other || other == .other }
+
     /// Whether this, from the text of an error, says more than `other`, from its type. Providers put different things
     /// under one type: what is wrong with a request, why they cannot serve it, and that a budget is spent.
     fileprivate func isFiner(than other: ErrorCategory) -> Bool {
