@@ -21,7 +21,7 @@ package func copyShort(_ from: UnsafeRawPointer, to target: UnsafeMutableRawPoin
     }
 }
 
-/// Copies one `Word` at `offset` bytes from both pointers, which need no alignment and must have that many bytes.
+/// Copies one word at an offset, which need not be aligned.
 @inlinable
 @inline(__always)
 package func copyWord<Word: BitwiseCopyable>(
