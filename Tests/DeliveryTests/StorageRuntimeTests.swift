@@ -49,6 +49,7 @@ import Testing
         settings.queue.consumers = 1
         settings.queue.size = 100_000
         settings.queue.maximumBytes = window
+        settings.retry.maxElapsedTime = .zero
         return Delivery(
             name: "otlp_http", signal: .traces, settings: settings, exporter: exporter,
             scheduler: ManualScheduler(), observer: Deaf(), storage: storage)
