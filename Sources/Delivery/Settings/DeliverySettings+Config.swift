@@ -120,6 +120,8 @@ extension RetrySettings {
         multiplier = section.double("multiplier", in: 1...100) ?? multiplier
         maxInterval = section.duration("max_interval", in: anyTime) ?? maxInterval
         maxElapsedTime = section.duration("max_elapsed_time", in: anyTime) ?? maxElapsedTime
+        let failures = 0...Self.maximumBreakerFailures
+        breakerFailures = section.integer("circuit_breaker_failures", in: failures) ?? breakerFailures
         guard isEnabled, maxElapsedTime > .zero else { return }
         for (key, interval) in [("initial_interval", initialInterval), ("max_interval", maxInterval)]
         where interval > maxElapsedTime {

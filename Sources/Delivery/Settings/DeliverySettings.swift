@@ -119,8 +119,16 @@ package struct RetrySettings: Sendable, Equatable {
     package var maxInterval = Duration.seconds(30)
     /// `max_elapsed_time`: give up when the next try would start later than this after the first; zero never does.
     package var maxElapsedTime = Duration.seconds(300)
+    /// `circuit_breaker_failures`: failures in a row, over all requests of the queue, after which only one request at a
+    /// time tries the destination; 0 lets all of them try.
+    package var breakerFailures = Self.defaultBreakerFailures
 
     package init() {}
+
+    /// Half of the default consumers.
+    package static let defaultBreakerFailures = 5
+    /// Highest `circuit_breaker_failures`.
+    package static let maximumBreakerFailures = 1_000_000
 
     /// Longest delay that a destination can ask for: one day.
     package static let maximumServerDelay = Duration.seconds(86_400)

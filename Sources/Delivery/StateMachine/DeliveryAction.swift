@@ -67,6 +67,8 @@ package enum DeliveryEvent: Sendable, Equatable {
     case split(items: Int, reason: String)
     /// The destination took everything and had something to say.
     case warning(String)
+    /// The destination failed so often that only one request at a time tries it; or answers again.
+    case breaker(isOpen: Bool, reason: String)
 }
 
 /// What became of the items that were held when a drain began.
@@ -99,6 +101,8 @@ package struct DeliveryStatus: Sendable, Equatable {
     package var waitingRetries: Int
     /// Batches that wait for room.
     package var waitingBatches: Int
+    /// Whether the destination is tried at all.
+    package var breaker = CircuitBreaker.State.closed
 
     /// Of a queue that is gone.
     package static let empty = DeliveryStatus(

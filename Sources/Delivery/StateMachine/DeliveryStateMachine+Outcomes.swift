@@ -12,13 +12,20 @@ extension PendingRequest {
 // What an attempt's outcome means for its request.
 extension DeliveryStateMachine {
     mutating func settle(
-        _ request: PendingRequest, _ outcome: ExportOutcome, _ now: Instant, _ actions: inout [Action]
+        _ id: UInt64, _ request: PendingRequest, _ outcome: ExportOutcome, _ now: Instant, _ actions: inout [Action]
     ) {
+        defer { breaker.ended(id) }
+        if case .retryable = outcome {
+        } else if breaker.answered() {
+            actions.append(.report(.breaker(isOpen: false, reason: "the destination answers again")))
+            // They waited for the destination, not for their own time.
+            moveDueRetries { _ in true }
+        }
         switch outcome {
         case .delivered(let rejected, let message):
             delivered(request, rejected: rejected, message, &actions)
         case .retryable(let reason, let after):
-            retry(request, reason, after: after, now, &actions)
+            retry(id, request, reason, after: after, now, &actions)
         case .permanent(let reason):
             fail(request, .permanent, reason, &actions)
         case .tooLarge(let reason):
@@ -42,7 +49,8 @@ extension DeliveryStateMachine {
     }
 
     private mutating func retry(
-        _ request: PendingRequest, _ reason: String, after: Duration?, _ now: Instant, _ actions: inout [Action]
+        _ id: UInt64, _ request: PendingRequest, _ reason: String, after: Duration?, _ now: Instant,
+        _ actions: inout [Action]
     ) {
         guard settings.retry.isEnabled else {
             fail(request, .exhausted, reason, &actions)
@@ -53,6 +61,7 @@ extension DeliveryStateMachine {
         let asked = min(max(after ?? .zero, .zero), RetrySettings.maximumServerDelay)
         let delay = max(wait, asked)
         let due = now + delay
+        if breaker.failed(id, due: due) { actions.append(.report(.breaker(isOpen: true, reason: reason))) }
         let limit = settings.retry.maxElapsedTime
         if limit > .zero, let first = request.firstAttempt, due > first + limit {
             fail(request, .exhausted, reason, &actions)
@@ -69,6 +78,17 @@ extension DeliveryStateMachine {
                 .retrying(items: request.itemCount, attempt: request.attempts, delay: delay, reason: reason)))
         retries.append((due, request))
         note(due)
+    }
+
+    /// Gives up requests that the breaker has held back for longer than they may be tried.
+    mutating func expire(_ now: Instant, _ actions: inout [Action]) {
+        let limit = settings.retry.maxElapsedTime
+        guard limit > .zero, breaker.state != .closed else { return }
+        let isOver = { (request: PendingRequest) in request.firstAttempt.map { $0 + limit < now } ?? false }
+        let over = urgent.filter(isOver)
+        guard !over.isEmpty else { return }
+        urgent.removeAll(where: isOver)
+        for request in over { fail(request, .exhausted, "the destination did not answer", &actions) }
     }
 
     private mutating func halve(_ request: PendingRequest, _ reason: String, _ actions: inout [Action]) {

@@ -13,6 +13,7 @@ extension DeliveryStateMachine {
         if let instant = disk?.loadsAfter, instant <= now { disk?.loadsAfter = nil }
         giveUpOverdueAttempts(now, &actions)
         moveDueRetries { $0 <= now }
+        expire(now, &actions)
         accumulator?.flush(now, store: &store) { fresh.append($0) }
         while let waiter = waiters.first, waiter.deadline <= now {
             waiters.removeFirst()
@@ -82,12 +83,12 @@ extension DeliveryStateMachine {
         let overdue = active.filter { $0.value.overdue.map { $0 <= now } ?? false }.keys.sorted()
         for id in overdue {
             guard let attempt = active.removeValue(forKey: id) else { continue }
-            settle(attempt.request, .retryable("no answer within the time-out", after: nil), now, &actions)
+            settle(id, attempt.request, .retryable("no answer within the time-out", after: nil), now, &actions)
         }
     }
 
     /// Makes waiting retries urgent, the one that is due first in front.
-    private mutating func moveDueRetries(_ isDue: (Instant) -> Bool) {
+    mutating func moveDueRetries(_ isDue: (Instant) -> Bool) {
         guard retries.contains(where: { isDue($0.due) }) else { return }
         let due = retries.filter { isDue($0.due) }.sorted { $0.due < $1.due }
         retries.removeAll { isDue($0.due) }

@@ -78,6 +78,7 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
     let settings: DeliverySettings
     var backoff: Backoff
     var phase = Phase.running
+    var breaker: CircuitBreaker
     var store = PendingStore<Token>()
     /// What is on the disk; nil for a queue in memory.
     var disk: DiskQueue<Token>?
@@ -103,6 +104,7 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
         self.signal = signal
         self.settings = settings
         backoff = Backoff(settings.retry, seed: seed)
+        breaker = CircuitBreaker(threshold: settings.retry.isEnabled ? settings.retry.breakerFailures : 0)
         accumulator = settings.queue.batch.map { BatchAccumulator($0) }
         if settings.queue.storage != nil { disk = DiskQueue() }
     }
@@ -110,7 +112,8 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
     package var status: DeliveryStatus {
         DeliveryStatus(
             queueSize: heldUnits, queueCapacity: settings.queue.size, queueBytes: store.bytes,
-            inFlight: active.count, waitingRetries: retries.count, waitingBatches: waiters.count)
+            inFlight: active.count, waitingRetries: retries.count, waitingBatches: waiters.count,
+            breaker: breaker.state)
     }
 
     /// Whether the attempt still counts: it was neither answered nor given up.
@@ -146,7 +149,7 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
     package mutating func completed(_ id: UInt64, _ outcome: ExportOutcome, now: Instant) -> [Action] {
         guard let attempt = active.removeValue(forKey: id) else { return [] }
         var actions: [Action] = []
-        settle(attempt.request, outcome, now, &actions)
+        settle(id, attempt.request, outcome, now, &actions)
         finishEvent(now, &actions)
         return actions
     }
@@ -254,6 +257,10 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
         if case .draining(let deadline) = phase, deadline <= now { return }
         let consumers = settings.queue.consumers
         while active.count < consumers {
+            if phase == .running, !breaker.allows(at: now) {
+                if let until = breaker.until { note(until) }
+                return
+            }
             if !urgent.isEmpty, consumers > 1 || retries.isEmpty {
                 start(urgent.removeFirst(), now, &actions)
             } else if !fresh.isEmpty, retries.count < consumers {
@@ -273,6 +280,7 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
         let overdue = settings.timeout > .zero ? now + timeout + Self.attemptGrace : nil
         lastID += 1
         active[lastID] = Attempt(request: request, overdue: overdue)
+        breaker.started(lastID)
         if let overdue { note(overdue) }
         actions.append(.report(.dispatched(items: request.itemCount)))
         actions.append(

@@ -26,7 +26,11 @@ enum FileNames {
 
     private static func number(_ name: String, _ suffix: String) -> UInt64? {
         guard name.hasSuffix(suffix), name.utf8.count == 20 + suffix.utf8.count else { return nil }
-        return UInt64(name.dropLast(suffix.count))
+        guard let number = UInt64(name.dropLast(suffix.count)), number > 0, number <= RecordHeader.maximumSequence
+        else {
+            return nil
+        }
+        return number
     }
 
     private static func digits(_ number: UInt64) -> String {

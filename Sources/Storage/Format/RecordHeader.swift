@@ -22,6 +22,9 @@ package struct RecordHeader: Equatable, Sendable {
     static let footerKind: UInt8 = 240
     static let footerLength = 16
     private static let magic: UInt32 = 0x4345_524D
+    /// Sequences of files are not above this, so that sums of them never overflow; a million records a second reach it in
+    /// a hundred thousand years.
+    static let maximumSequence: UInt64 = 1 << 62
     /// Longest context: 16 MiB - 1.
     static let maximumContext = 0xFF_FFFF
 
@@ -52,7 +55,7 @@ package struct RecordHeader: Equatable, Sendable {
         contextLength = Int(word) & Self.maximumContext
         kind = UInt8(word >> 24)
         contentSum = bytes.number(at: 24)
-        guard contextLength <= length, kind > 0 else { return nil }
+        guard contextLength <= length, kind > 0, sequence <= Self.maximumSequence else { return nil }
     }
 
     init(length: Int, sequence: UInt64, items: UInt32, contextLength: Int, kind: UInt8, contentSum: UInt32) {
@@ -98,6 +101,7 @@ struct ReleaseEntry: Equatable {
         }
         first = bytes.number(at: 0)
         count = bytes.number(at: 8)
+        guard first <= RecordHeader.maximumSequence, count <= RecordHeader.maximumSequence else { return nil }
     }
 
     private static func sum(_ bytes: UnsafeRawBufferPointer, _ salt: UInt64) -> UInt32 {

@@ -54,13 +54,14 @@ package struct RecordTotals: Sendable, Equatable {
 
     mutating func add(_ header: RecordHeader) {
         records += 1
-        items += Int(header.items)
-        bytes += header.length - header.contextLength
+        items &+= Int(header.items)
+        bytes &+= header.length - header.contextLength
     }
 
     mutating func add(_ other: RecordTotals) {
         records += other.records
-        items += other.items
-        bytes += other.bytes
+        // The sums of a file may be anything.
+        items = max(0, items.addingReportingOverflow(other.items).partialValue)
+        bytes = max(0, bytes.addingReportingOverflow(other.bytes).partialValue)
     }
 }

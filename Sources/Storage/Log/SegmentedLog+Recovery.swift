@@ -210,10 +210,10 @@ extension SegmentedLog {
         try forEachRelease(of: segment.first) { entry in
             size += ReleaseEntry.size
             guard let entry else { return }
-            let last = entry.first.addingReportingOverflow(entry.count)
-            if !last.overflow { found.highest = max(found.highest, last.partialValue) }
+            let last = entry.first + entry.count
+            found.highest = max(found.highest, last)
             let from = max(entry.first, segment.first)
-            let to = min(last.overflow ? .max : last.partialValue, segment.end)
+            let to = min(last, segment.end)
             guard from < to else { return }
             for sequence in from..<to { _ = segment.release(sequence, isSaved: true) }
         }
