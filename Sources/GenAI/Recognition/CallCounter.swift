@@ -290,7 +290,8 @@ package struct CallCounter: ~Copyable {
 
     /// Whether a failed call is the same as the failed calls below it.
     private func repeatsFailure(_ record: CallRecord, _ children: Below) -> Bool {
-        guard !record.hasUsage, record.response == 0, record.model != 0, children.count > 0,
+        // One that names no model is a wrapper only when it failed as well.
+        guard !record.hasUsage, record.response == 0, record.model != 0 || record.error != .none, children.count > 0,
             children.failures == children.count, children.isOfModel
         else { return false }
         // A wrapper of a stream may end before the failure comes: it says nothing of its own then.
