@@ -52,6 +52,9 @@ let package = Package(
         .target(
             name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")], swiftSettings: small),
 
+        // An append log in files: what is in it survives a crash
+        .target(name: "Storage", dependencies: ["CISAL"], swiftSettings: small),
+
         .target(name: "Temporality", dependencies: ["OTLP"], swiftSettings: strict),
         .target(name: "Prometheus", dependencies: ["OTLP"], swiftSettings: strict),
 
@@ -61,13 +64,14 @@ let package = Package(
 
         // Decisions what to keep, and how many items a kept one stands for
         .target(name: "Sampling", dependencies: ["OTLP", "GenAI", "CPCRE2"], swiftSettings: strict),
-        .target(name: "Aggregation", dependencies: ["OTLP"], swiftSettings: strict),
+        .target(name: "Aggregation", dependencies: ["CPrefetch", "OTLP"], swiftSettings: strict),
 
         // Contracts between components, and the graph of them
         .target(
             name: "Pipeline",
             dependencies: [
-                "OTLP", "Config", "Telemetry", "Temporality", .product(name: "NIOCore", package: "swift-nio"),
+                "OTLP", "Config", "Telemetry", "Temporality", "Storage",
+                .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: small),
 
@@ -88,7 +92,7 @@ let package = Package(
         .target(
             name: "Delivery",
             dependencies: [
-                "OTLP", "Config", "Telemetry", "Temporality", "Pipeline",
+                "OTLP", "Config", "Telemetry", "Temporality", "Storage", "Pipeline",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
@@ -137,13 +141,13 @@ let package = Package(
         .target(
             name: "Extensions",
             dependencies: [
-                "CCrypt", "OTLP", "Config", "Pipeline", "Telemetry", "Transport",
+                "CCrypt", "OTLP", "Config", "Pipeline", "Storage", "Telemetry", "Transport",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
             exclude: [
-                "APIKeys/README.md", "BasicAuth/README.md", "BearerTokenAuth/README.md", "HeadersSetter/README.md",
-                "HealthCheck/README.md", "MemoryLimiter/README.md",
+                "APIKeys/README.md", "BasicAuth/README.md", "BearerTokenAuth/README.md", "FileStorage/README.md",
+                "HeadersSetter/README.md", "HealthCheck/README.md", "MemoryLimiter/README.md",
             ], swiftSettings: small),
 
         // Made-up traces, for trying out and for load
@@ -155,7 +159,7 @@ let package = Package(
             name: "Service",
             dependencies: [
                 "Receivers", "Processors", "Exporters", "Connectors", "Extensions", "Transport", "Delivery", "Pipeline",
-                "OTLP", "Config", "Telemetry", "Temporality",
+                "OTLP", "Config", "Telemetry", "Temporality", "Storage",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
@@ -163,7 +167,8 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "CGetopt", "Service", "Processors", "Generator", "Compression", "Delivery", "Transport", "Pipeline",
+                "CGetopt", "Service", "Storage", "Processors", "Generator", "Compression", "Delivery", "Transport",
+                "Pipeline",
                 "GenAI", "OTLP",
                 "Config",
                 .product(name: "Logging", package: "swift-log"),
@@ -204,6 +209,7 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: strict),
+        .testTarget(name: "StorageTests", dependencies: ["Storage"], swiftSettings: strict),
         .testTarget(name: "ConfigTests", dependencies: ["Config"], swiftSettings: strict),
         .testTarget(
             name: "TemporalityTests", dependencies: ["Temporality", "OTLP", "TestSupport"], swiftSettings: strict),
@@ -219,7 +225,8 @@ let package = Package(
         .testTarget(
             name: "DeliveryTests",
             dependencies: [
-                "Delivery", "Pipeline", "OTLP", "Config",
+                "Delivery", "Storage", "Pipeline", "OTLP", "Config", "Telemetry",
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: strict),

@@ -43,6 +43,7 @@ package enum Components {
         AnyExtensionFactory(BasicAuthExtensionFactory()),
         AnyExtensionFactory(BearerTokenAuthExtensionFactory()),
         AnyExtensionFactory(HeadersSetterExtensionFactory()),
+        FileStorageExtensionFactory.factory,
         AnyExtensionFactory(HealthCheckExtensionFactory()),
         MemoryLimiterExtension.factory,
     ]

@@ -9,7 +9,7 @@ struct Martlet {
         subcommands: [
             RunCommand.command, ValidateCommand.command, ComponentsCommand.command, HealthCommand.command,
             GenerateCommand.command, PricesCommand.command, GenAICommand.command, SamplingCommand.command,
-            VersionCommand.command,
+            QueueCommand.command, VersionCommand.command,
         ])
 
     static func main() {

@@ -87,6 +87,7 @@ enum ContractTable {
         "connector/genai_metrics": Entry(minimal: "{}"),
         "connector/service_graph": Entry(minimal: "{}"),
         "connector/span_metrics": Entry(minimal: "{}"),
+        "extension/file_storage": Entry(minimal: "{directory: /tmp}"),
         "extension/api_keys": Entry(minimal: "{keys: [{key: '0123456789abcdef', tenant: a}]}"),
         "extension/basicauth": Entry(minimal: "{htpasswd: {inline: 'a:b'}}"),
         "extension/bearertokenauth": Entry(minimal: "{token: a}"),

@@ -77,6 +77,10 @@ struct Harness {
     var events: [DeliveryEvent] = []
     var timer: ContinuousClock.Instant?
     var reports: [DeliveryReport] = []
+    /// What the disk was asked and has not answered.
+    var appends: [(id: UInt64, batch: BatchOnDisk)] = []
+    var loads: [(from: UInt64, maximumBytes: Int)] = []
+    var released: [UInt64] = []
 
     init(_ change: (inout DeliverySettings) -> Void = { _ in }) {
         settings = DeliverySettings()
@@ -137,6 +141,9 @@ struct Harness {
             case .refuse(let token, let error): settled[token, default: []].append(error)
             case .dispatch(let id, let request): inFlight.append((id, request))
             case .setAside(let id, let request, let cause, _): settingAside.append((id, request, cause))
+            case .append(let id, let batch): appends.append((id, batch))
+            case .load(let sequence, let maximumBytes): loads.append((sequence, maximumBytes))
+            case .release(let sequence): released.append(sequence)
             case .setTimer(let instant, _): timer = instant
             case .cancelTimer: timer = nil
             case .report(let event): events.append(event)

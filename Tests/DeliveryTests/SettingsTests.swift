@@ -86,7 +86,10 @@ import Testing
     }
 
     @Test(arguments: [
-        ("{sending_queue: {storage: file_storage}}", "storage"),
+        ("{sending_queue: {storage: '1'}}", "storage"),
+        ("{sending_queue: {storage: file_storage, enabled: false}}", "storage"),
+        ("{sending_queue: {on_overflow: drop_oldest}}", "on_overflow"),
+        ("{sending_queue: {on_overflow: refuse, block_on_overflow: true}}", "on_overflow"),
         ("{sending_queue: {queue_size: 0}}", "queue_size"),
         ("{sending_queue: {num_consumers: 0}}", "num_consumers"),
         ("{sending_queue: {num_consumers: 1000}}", "num_consumers"),

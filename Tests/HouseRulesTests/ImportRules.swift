@@ -10,7 +10,7 @@ enum ImportRules {
         "FoundationNetworking": "HTTP goes through Transport",
     ]
 
-    private static let base: Set<String> = ["OTLP", "Config", "Telemetry", "Compression", "Temporality"]
+    private static let base: Set<String> = ["OTLP", "Config", "Telemetry", "Compression", "Temporality", "Storage"]
     private static let middle: Set<String> = [
         "Pipeline", "Transport", "Delivery", "GenAI", "Sampling", "Aggregation", "Prometheus", "Ledger", "Query",
         "Alerting",
@@ -33,6 +33,7 @@ enum ImportRules {
         "OTLP": ["COTLP", "CProtobufC"],
         "Compression": ["CZlib", "CDeflate", "CISAL", "CZstd", "CSnappy"],
         "Config": ["CYAML"],
+        "Storage": ["CISAL"],
         "Telemetry": logging,
         "Pipeline": base.union(logging).union(["NIOCore"]),
         "Transport": base.union(network).union(logging).union(["Pipeline", "CCurl", "CZlib", "NIOHPACK", "NIOHTTP2"]),

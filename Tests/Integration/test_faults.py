@@ -183,3 +183,29 @@ def test_no_host_of_that_name(launch, sink):
     assert martlet.post(traces(1)).status == 200
     wait_for(lambda: "will retry" in martlet.log, "a line about the retry", timeout=15)
     assert martlet.health() == 200
+
+
+def test_the_circuit_breaker(launch, sinks):
+    """A destination that keeps failing is tried by one request at a time; another exporter goes on."""
+    dead, alive = sinks(), sinks()
+    dead.behaviour = lambda _: Reply(503)
+    retry = {"initial_interval": "300ms", "max_interval": "300ms", "randomization_factor": 0}
+    martlet = launch(configuration({
+        "otlp_http/dead": to_sink(dead, retry=retry), "otlp_http/alive": to_sink(alive, retry=retry)}))
+    sent = [traces(1) for _ in range(40)]
+    assert [martlet.post(request).status for request in sent] == [200] * 40
+    state = "martlet_exporter_circuit_breaker_state"
+    wait_for(lambda: martlet.metric(state, exporter="otlp_http/dead") > 0, "an open breaker")
+    assert martlet.metric(state, exporter="otlp_http/alive") == 0
+    alive.wait_for_spans(40)
+    # Ten consumers may have tried at once; from then on it is one attempt each 300 ms.
+    tried = len(dead.deliveries)
+    begun = time.monotonic()
+    dead.wait_for_deliveries(tried + 3, 30)
+    assert len(dead.deliveries) - tried <= 5 + (time.monotonic() - begun) / 0.3
+    assert "only one request at a time tries it" in martlet.log
+    dead.behaviour = accept
+    dead.wait_for_spans(40)
+    assert Counter(dead.ids) == Counter(ids_of(*sent))
+    martlet.wait_for_metric(state, 0, exporter="otlp_http/dead")
+    assert "the destination is back" in martlet.log

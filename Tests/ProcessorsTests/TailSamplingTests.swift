@@ -222,6 +222,56 @@ import Testing
         #expect(next.itemCount == 2)
     }
 
+    /// Requests from many threads, decisions and new policies at the same time: each span goes on once.
+    @Test(.timeLimit(.minutes(5))) func policiesChangeUnderLoad() async throws {
+        let next = RecordingConsumer()
+        let changes = ["", "num_traces: 40\n", "decision_wait: 2s\n", "span_limit: 2\n"]
+        try await withProcessor("decision_wait: 1s\n" + Self.all, next: next) { processor, _ in
+            await withTaskGroup(of: Void.self) { group in
+                for thread in 0..<4 {
+                    group.addTask {
+                        for index in 0..<150 {
+                            let first = thread * 10_000 + index * 10
+                            guard let batch = try? SampleRequests.batch(.traces, items: 7, first: first + 1) else {
+                                return
+                            }
+                            processor.consume(batch, context: RequestContext(), receipt: Outcomes().receipt())
+                            await Task.yield()
+                        }
+                    }
+                }
+                group.addTask {
+                    for index in 0..<40 {
+                        guard let settings = try? self.settings(changes[index % changes.count] + Self.all),
+                            case .inPlace(let apply)? = try? processor.change(to: settings)
+                        else {
+                            Issue.record("not in place")
+                            return
+                        }
+                        apply()
+                        await Task.yield()
+                    }
+                }
+            }
+        }
+        #expect(next.itemCount == 4 * 150 * 7)
+    }
+
+    @Test func whatCannotChangeInPlaceIsNamed() async throws {
+        try await withProcessor(Self.all, next: RecordingConsumer()) { processor, _ in
+            for (yaml, keys) in [
+                ("num_shards: 9\n", ["num_shards"]), ("sampling_strategy: span-ingest\n", ["sampling_strategy"]),
+                ("decision_cache: {sampled_cache_size: 5}\nnum_traces: 7\n", ["decision_cache"]),
+            ] {
+                guard case .restart(let found) = try processor.change(to: settings(yaml + Self.all)) else {
+                    Issue.record("\(yaml) in place")
+                    continue
+                }
+                #expect(found == keys)
+            }
+        }
+    }
+
     // MARK: Logs
 
     @Test func logRecordsGoWithTheirTraces() async throws {
@@ -271,6 +321,24 @@ import Testing
         #expect(environment.log.first("reason") == "no traces pipeline has this processor")
         await logs.stop(deadline: .now + .seconds(10))
         try await environment.shutDown()
+    }
+
+    @Test(.timeLimit(.minutes(2))) func aRequestThatWaitsIsTakenWhenThereIsRoom() async throws {
+        let outcomes = Outcomes()
+        let yaml = "block_on_overflow: true\nnum_traces: 2\ndecision_wait: 1s\n" + Self.all
+        try await withProcessor(yaml, next: RecordingConsumer()) { processor, _ in
+            for index in 1...2 {
+                processor.consume(
+                    try SampleRequests.batch(.traces, items: 1, first: index), context: RequestContext(),
+                    receipt: outcomes.receipt())
+            }
+            let third = try SampleRequests.batch(.traces, items: 1, first: 3)
+            let error = await withCheckedContinuation { continuation in
+                let receipt = Receipt { continuation.resume(returning: $0) }
+                processor.consume(third, context: RequestContext(), receipt: receipt)
+            }
+            #expect(outcomes.all == [nil, nil] && error == nil)
+        }
     }
 
     // MARK: Handing on

@@ -1,4 +1,5 @@
 #pragma once
+#include <isa-l/crc.h>
 #include <isa-l/igzip_lib.h>
 
 // ISAL_DEF_LVL1_DEFAULT, which Swift does not see.

@@ -33,6 +33,8 @@ struct CallWalk: ~Copyable {
     private(set) var end: UInt64 = 0
     /// Encoded Status; empty when there is none.
     private(set) var status = UnsafeRawBufferPointer(start: nil, count: 0)
+    /// The last event named `exception`; empty when there is none.
+    private(set) var exception = UnsafeRawBufferPointer(start: nil, count: 0)
     /// Chunks of a streamed answer that have an event, and when the first and the last came.
     private(set) var chunks = 0
     private(set) var firstChunk: UInt64 = 0
@@ -46,6 +48,7 @@ struct CallWalk: ~Copyable {
     mutating func read(_ payload: UnsafeRawBufferPointer, _ tail: UnsafeRawBufferPointer) -> Bool {
         slots.begin()
         status = UnsafeRawBufferPointer(start: nil, count: 0)
+        exception = UnsafeRawBufferPointer(start: nil, count: 0)
         chunks = 0
         end = 0
         _ = read(payload)
@@ -144,11 +147,16 @@ struct CallWalk: ~Copyable {
         }
     }
 
-    /// Chunks of answers have an event of their own in some instrumentations.
+    /// Notes exceptions, and chunks of answers, which have an event of their own in some instrumentations.
     private mutating func look(atEvent event: UnsafeRawBufferPointer) {
-        // Time first, then the name: how they are written. Anything else is no chunk.
+        // Time first, then the name: how they are written. Anything else is neither.
         guard event.count > 11, event[0] == 0x09, event[9] == 0x12, let base = event.baseAddress else { return }
         let size = Int(event[10])
+        if size == 9 {
+            // The last one counts: it is what ended the call.
+            if Self.equals(UnsafeRawBufferPointer(rebasing: event[11...].prefix(9)), "exception") { exception = event }
+            return
+        }
         guard size == 31 || size == 28, event.count >= 11 + size else { return }
         let name = UnsafeRawBufferPointer(rebasing: event[11..<11 + size])
         guard Self.chunkNames.contains(where: { Self.equals(name, $0) }) else { return }

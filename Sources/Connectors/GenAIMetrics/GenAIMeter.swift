@@ -280,7 +280,8 @@ final class GenAIMeter: Sendable {
         let message = WireFields.payload(of: 2, in: walk.call.status)
         let status = walk.call.slots.count(CallSlot.httpStatus)
         var category = mapping.errorCategory(
-            type: walk.call.slots.text(CallSlot.errorType), message: message, status: status < 0 ? nil : status)
+            type: walk.call.slots.text(CallSlot.errorType), message: message, status: status < 0 ? nil : status,
+            exception: ExceptionEvent(walk.call.exception))
         if category == .none { category = .other }
         series(Family.errors, tag: UInt32(category.rawValue), recorder, &walk)?.add(1, to: 0)
     }

@@ -64,6 +64,10 @@ package final class DeliveryTelemetry: DeliveryObserver {
         registry.gauge("martlet_exporter_queue_bytes", help: "Bytes that the queue's batches hold.", labels: labels) {
             Double(status().queueBytes)
         }
+        registry.gauge(
+            "martlet_exporter_circuit_breaker_state",
+            help: "0: requests are sent. 1: one is tried. 2: none is sent until its wait is over.", labels: labels
+        ) { Double(status().breaker.rawValue) }
         registry.gauge("otelcol_exporter_in_flight_requests", help: "Requests being sent.", labels: labels) {
             Double(status().inFlight)
         }
@@ -97,6 +101,12 @@ package final class DeliveryTelemetry: DeliveryObserver {
                 ])
         case .split(let items, let reason):
             log(.info, "request too large, sending it in halves", ["items": "\(items)", "error": "\(reason)"])
+        case .breaker(let isOpen, let reason):
+            log(
+                isOpen ? .warning : .info,
+                isOpen
+                    ? "the destination keeps failing, only one request at a time tries it" : "the destination is back",
+                ["error": "\(reason)"])
         case .warning(let text):
             log(.warning, "the destination had something to say", ["message": "\(text)"])
         }

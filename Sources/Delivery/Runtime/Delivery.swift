@@ -1,6 +1,7 @@
 package import NIOPosix
 package import OTLP
 package import Pipeline
+internal import Storage
 internal import Synchronization
 
 /// Everything between a pipeline and one exporter of one signal: a bounded queue with batching, retry, time-out, dead
@@ -38,6 +39,7 @@ package final class Delivery: Consumer {
     private let workers: NIOThreadPool
     private let ownsWorkers: Bool
     private let deadLetters: DeadLetterFile?
+    private let storage: DeliveryStorage?
     private let state: Mutex<State>
     private let timer = Mutex(TimerSlot())
 
@@ -47,14 +49,19 @@ package final class Delivery: Consumer {
     ///   - exporter: for this signal only; nobody else starts it or shuts it down.
     ///   - workers: threads that exports and dead letters run on; running, and outliving the drain. Nil for
     ///     `num_consumers` threads of the queue's own. An exporter that blocks holds a thread for as long.
+    ///   - storage: the disk of a queue whose settings name one; this queue opens and closes it.
     ///   - seed: of the retries' jitter.
     package init(
         name: String, signal: Signal, settings: DeliverySettings, exporter: any Exporter,
         scheduler: any DeliveryScheduler, observer: any DeliveryObserver, workers: NIOThreadPool? = nil,
-        seed: UInt64 = .random(in: 0 ... .max)
+        storage: DeliveryStorage? = nil, seed: UInt64 = .random(in: 0 ... .max)
     ) {
         self.name = name
         self.signal = signal
+        // One without the other would take data and hold it nowhere.
+        var settings = settings
+        if storage == nil { settings.queue.storage = nil }
+        self.storage = settings.queue.storage == nil ? nil : storage
         self.settings = settings
         self.exporter = exporter
         self.scheduler = scheduler
@@ -70,18 +77,29 @@ package final class Delivery: Consumer {
     /// Figures for gauges. Any thread.
     package var status: DeliveryStatus { state.withLock { $0.machine.status } }
 
-    /// Opens the dead letters and starts the exporter. Call once, before the first batch comes.
-    /// - Throws: the exporter's error, or `DeadLetterError`; nothing is started then.
+    /// Opens the disk and the dead letters and starts the exporter; what the disk holds is delivered from then on. Call
+    /// once, before the first batch comes.
+    /// - Throws: the exporter's error, `StorageError` or `DeadLetterError`; nothing is started then.
     package func start() throws {
-        try deadLetters?.open()
+        let recovery = try storage?.open(dropped: { [weak self] in self?.dropped($0) })
         do {
+            try deadLetters?.open()
             try exporter.start()
         } catch {
             deadLetters?.close()
+            storage?.close()
             throw error
         }
         if ownsWorkers { workers.start() }
-        state.withLock { $0.phase = .started }
+        let now = scheduler.now()
+        perform(
+            state.withLock { state in
+                state.phase = .started
+                guard let recovery else { return [] }
+                let live = recovery.live
+                let units = settings.queue.units(records: live.records, items: live.items, bytes: live.bytes)
+                return state.machine.recovered(recovery.sequences, units: units, now: now)
+            })
     }
 
     /// Queues the batch, or refuses it; see `Consumer`. A batch of another signal is refused as an internal error.
@@ -110,7 +128,10 @@ package final class Delivery: Consumer {
             perform(actions)
         }
         await shutDown()
-        return report
+        guard let storage else { return report }
+        var complete = report
+        complete.keptRequests = storage.log.status.records
+        return complete
     }
 
     // MARK: Driving the machine
@@ -133,6 +154,12 @@ package final class Delivery: Consumer {
                 if keepingDispatch, kept == nil { kept = attempt } else { submit(attempt) }
             case .setAside(let id, let request, let cause, let reason):
                 setAside(id, request, cause, reason)
+            case .append(let id, let batch):
+                append(id, batch)
+            case .load(let sequence, let maximumBytes):
+                load(from: sequence, maximumBytes)
+            case .release(let sequence):
+                storage?.log.release(sequence)
             case .setTimer(let instant, let generation):
                 setTimer(at: instant, generation)
             case .cancelTimer(let generation):
@@ -210,6 +237,55 @@ package final class Delivery: Consumer {
         perform(state.withLock { $0.machine.setAsideCompleted(id, failure: failure, now: now) })
     }
 
+    // MARK: The disk
+
+    private func append(_ id: UInt64, _ batch: BatchOnDisk) {
+        storage?.append(batch) { [self] result in
+            let now = scheduler.now()
+            switch result {
+            case .success(let sequence):
+                perform(state.withLock { $0.machine.appended(id, sequence: sequence, now: now) })
+            case .failure(let error):
+                let refusal = DeliveryStorage.refusal(for: error)
+                let isFull = error.kind == .full || error.kind == .noSpace
+                perform(state.withLock { $0.machine.appendFailed(id, refusal, isFull: isFull, now: now) })
+            }
+        }
+    }
+
+    private func load(from sequence: UInt64, _ maximumBytes: Int) {
+        storage?.log.read(from: sequence, maximumBytes: maximumBytes) { [self] result in
+            // Off the log's thread: decoding takes time that records on their way to the disk should not wait for.
+            onWorker {
+                self.loaded(result)
+            } orElse: {
+                self.loaded(.failure(StorageError(.closed, "the export threads are not running")))
+            }
+        }
+    }
+
+    private func loaded(_ result: Result<LogRead, StorageError>) {
+        guard let storage, case .success(let read) = result else {
+            if case .failure(let error) = result { storage?.readFailed(error) }
+            let now = scheduler.now()
+            perform(state.withLock { $0.machine.loadFailed(now: now) })
+            return
+        }
+        let (batches, unreadable) = storage.decode(read, signal)
+        if unreadable.items > 0 {
+            let reason = "the queue's disk holds what is no OTLP"
+            observer.observe(.sendFailed(items: unreadable.items, .unreadable, reason: reason))
+        }
+        let lost = read.lost + unreadable.sequences
+        let now = scheduler.now()
+        perform(state.withLock { $0.machine.loaded(batches, next: read.next, lost: lost, now: now) })
+    }
+
+    private func dropped(_ drop: LogDrop) {
+        let now = scheduler.now()
+        perform(state.withLock { $0.machine.dropped(below: drop.next, drop.records, now: now) })
+    }
+
     private func setTimer(at instant: ContinuousClock.Instant, _ generation: UInt64) {
         // The timer holds the queue only weakly: one that was never drained can go.
         let scheduled = scheduler.schedule(at: instant) { [weak self] in
@@ -241,9 +317,10 @@ package final class Delivery: Consumer {
         let closer = NIOThreadPool(numberOfThreads: 1)
         closer.start()
         await withCheckedContinuation { continuation in
-            closer.submit { [exporter, deadLetters] _ in
+            closer.submit { [exporter, deadLetters, storage] _ in
                 exporter.shutdown()
                 deadLetters?.close()
+                storage?.close()
                 continuation.resume()
             }
         }

@@ -15,6 +15,8 @@ extension DeliverySettings {
         self = defaults
         self.timeout = timeout
         queue = QueueSettings(from: section.section(queueKey), defaults: queue)
+        // What is on the disk is kept until it is delivered, unless the configuration says for how long.
+        if queue.storage != nil { retry.maxElapsedTime = .zero }
         retry = RetrySettings(from: section.section("retry_on_failure"), defaults: retry)
         if let letters = section.optionalSection("dead_letter") {
             letters.require("directory")
@@ -54,13 +56,39 @@ extension QueueSettings {
         overflowTimeout =
             section.duration("overflow_timeout", in: .milliseconds(1) ... .seconds(3600)) ?? overflowTimeout
         waitsForResult = section.bool("wait_for_result") ?? waitsForResult
-        section.refuse("storage", because: "the queue is in memory; leave it out")
+        readStorage(section)
         guard let batching = section.optionalSection("batch") else { return }
         let policy = BatchPolicy(from: batching, queueSizer: sizer)
         if policy.sizer.rawValue == sizer.rawValue, policy.minSize > size {
             batching.error("min_size", "must not be above \"queue_size\" (\(size)), or no batch gets that large")
         }
         batch = policy
+    }
+
+    /// `storage` and what goes with it.
+    private mutating func readStorage(_ section: ConfigSection) {
+        let overflow = section.choice("on_overflow", ["refuse", "block", "drop_oldest"])
+        if let overflow {
+            if blocksOnOverflow, overflow != "block" {
+                section.error("on_overflow", "must be \"block\" with \"block_on_overflow\", or one of the two left out")
+            }
+            blocksOnOverflow = overflow == "block"
+            dropsOldest = overflow == "drop_oldest"
+        }
+        if let name = section.nonEmptyString("storage") {
+            do throws(IDError) {
+                storage = try ComponentID.parse(name)
+            } catch {
+                section.error(
+                    "storage", "must be the id of a storage extension, such as file_storage; it is \"\(name)\"")
+            }
+        }
+        guard storage != nil else {
+            if dropsOldest { section.error("on_overflow", "can be \"drop_oldest\" only with \"storage\"") }
+            return
+        }
+        if !section.contains("queue_bytes") { maximumBytes = Self.defaultStoredBytes }
+        if !isEnabled { section.error("storage", "needs the queue; leave it out or set \"enabled\" to true") }
     }
 }
 
@@ -92,6 +120,8 @@ extension RetrySettings {
         multiplier = section.double("multiplier", in: 1...100) ?? multiplier
         maxInterval = section.duration("max_interval", in: anyTime) ?? maxInterval
         maxElapsedTime = section.duration("max_elapsed_time", in: anyTime) ?? maxElapsedTime
+        let failures = 0...Self.maximumBreakerFailures
+        breakerFailures = section.integer("circuit_breaker_failures", in: failures) ?? breakerFailures
         guard isEnabled, maxElapsedTime > .zero else { return }
         for (key, interval) in [("initial_interval", initialInterval), ("max_interval", maxInterval)]
         where interval > maxElapsedTime {

@@ -1,3 +1,4 @@
+package import Config
 internal import OTLP
 internal import Pipeline
 
@@ -40,8 +41,13 @@ package struct QueueSettings: Sendable, Equatable {
     package var size = 1000
     /// `sizer`.
     package var sizer = QueueSizer.requests
-    /// `queue_bytes`: most bytes that the queue's batches hold in memory, whatever the sizer.
+    /// `queue_bytes`: most bytes that the queue's batches hold in memory, whatever the sizer. With `storage` only this
+    /// much of the queue is in memory.
     package var maximumBytes = Self.defaultMaximumBytes
+    /// `storage`: the storage extension whose disk holds the queue; nil keeps it in memory.
+    package var storage: ComponentID?
+    /// `on_overflow: drop_oldest`, with `storage`: what came first makes room for what comes.
+    package var dropsOldest = false
     /// `num_consumers`: most requests in flight. 1 keeps the order: nothing overtakes a request that waits for its
     /// retry. With more, a waiting retry does not hold a consumer, but new requests start only while fewer than this
     /// many wait for their retry, so that a dead destination is not asked more often than that.
@@ -59,6 +65,12 @@ package struct QueueSettings: Sendable, Equatable {
 
     /// 256 MiB: a thousand requests of 256 KiB.
     package static let defaultMaximumBytes = 268_435_456
+    /// With `storage`, 32 MiB: enough to keep a destination busy while more is read.
+    package static let defaultStoredBytes = 33_554_432
+    /// Bytes that are read back from the disk in one go: 4 MiB.
+    package static let loadBytes = 4_194_304
+    /// Wait before a disk that was full, or could not be read, is asked again.
+    package static let storageRetry = Duration.milliseconds(100)
     /// Of a queue that is there only to gather a `batch` processor's batches: 64 MiB.
     package static let foldedMaximumBytes = 67_108_864
     /// Most batches that may wait for room; further ones are refused.
@@ -70,6 +82,18 @@ package struct QueueSettings: Sendable, Equatable {
 
     /// Whether receipts stay open until delivery.
     package var acknowledgesOnDelivery: Bool { waitsForResult || !isEnabled }
+
+    /// What records on the disk count against `size`, together.
+    func units(records: Int, items: Int, bytes: Int) -> Int {
+        switch sizer {
+        case .requests: records
+        case .items: items
+        case .bytes: bytes
+        }
+    }
+
+    /// What one record on the disk counts against `size`. At least 1.
+    func units(items: Int, bytes: Int) -> Int { max(1, units(records: 1, items: items, bytes: bytes)) }
 
     /// What a batch counts against `size`. At least 1.
     func units(of batch: TelemetryBatch) -> Int {
@@ -95,8 +119,16 @@ package struct RetrySettings: Sendable, Equatable {
     package var maxInterval = Duration.seconds(30)
     /// `max_elapsed_time`: give up when the next try would start later than this after the first; zero never does.
     package var maxElapsedTime = Duration.seconds(300)
+    /// `circuit_breaker_failures`: failures in a row, over all requests of the queue, after which only one request at a
+    /// time tries the destination; 0 lets all of them try.
+    package var breakerFailures = Self.defaultBreakerFailures
 
     package init() {}
+
+    /// Half of the default consumers.
+    package static let defaultBreakerFailures = 5
+    /// Highest `circuit_breaker_failures`.
+    package static let maximumBreakerFailures = 1_000_000
 
     /// Longest delay that a destination can ask for: one day.
     package static let maximumServerDelay = Duration.seconds(86_400)

@@ -10,6 +10,12 @@ package enum DeliveryAction<Token: Sendable>: Sendable {
     case dispatch(id: UInt64, ExportRequest)
     /// Write the request to the dead letters and report the result under this id.
     case setAside(id: UInt64, ExportRequest, DropCause, reason: String)
+    /// Append the batch to the disk log and report the result under this id.
+    case append(id: UInt64, BatchOnDisk)
+    /// Read batches from this sequence on from the disk log, and report them with `loaded`.
+    case load(from: UInt64, maximumBytes: Int)
+    /// The record is done with.
+    case release(UInt64)
     /// Report `timerFired` at this time, instead of at any time asked for before. Generations only grow: an action
     /// with a lower one than the latest is out of date.
     case setTimer(ContinuousClock.Instant, generation: UInt64)
@@ -35,6 +41,10 @@ package enum DropCause: String, Sendable, CaseIterable, Hashable {
     case shutdown
     /// In flight at the drain's deadline: may have arrived.
     case interrupted
+    /// Removed from the disk to make room for what came later.
+    case overflow
+    /// On the disk, and cannot be read as telemetry.
+    case unreadable
 }
 
 /// What happened, for metrics and logs. Texts come from the exporter; they hold no telemetry.
@@ -57,6 +67,8 @@ package enum DeliveryEvent: Sendable, Equatable {
     case split(items: Int, reason: String)
     /// The destination took everything and had something to say.
     case warning(String)
+    /// The destination failed so often that only one request at a time tries it; or answers again.
+    case breaker(isOpen: Bool, reason: String)
 }
 
 /// What became of the items that were held when a drain began.
@@ -67,6 +79,8 @@ package struct DeliveryReport: Sendable, Equatable {
     package var setAside = 0
     /// Items lost during the drain, by cause.
     package var lost: [DropCause: Int] = [:]
+    /// Requests that stay on the disk for the next start.
+    package var keptRequests = 0
 
     package init() {}
 
@@ -87,6 +101,8 @@ package struct DeliveryStatus: Sendable, Equatable {
     package var waitingRetries: Int
     /// Batches that wait for room.
     package var waitingBatches: Int
+    /// Whether the destination is tried at all.
+    package var breaker = CircuitBreaker.State.closed
 
     /// Of a queue that is gone.
     package static let empty = DeliveryStatus(

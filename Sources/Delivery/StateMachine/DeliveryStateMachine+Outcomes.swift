@@ -12,13 +12,20 @@ extension PendingRequest {
 // What an attempt's outcome means for its request.
 extension DeliveryStateMachine {
     mutating func settle(
-        _ request: PendingRequest, _ outcome: ExportOutcome, _ now: Instant, _ actions: inout [Action]
+        _ id: UInt64, _ request: PendingRequest, _ outcome: ExportOutcome, _ now: Instant, _ actions: inout [Action]
     ) {
+        defer { breaker.ended(id) }
+        if case .retryable = outcome {
+        } else if breaker.answered() {
+            actions.append(.report(.breaker(isOpen: false, reason: "the destination answers again")))
+            // They waited for the destination, not for their own time.
+            moveDueRetries { _ in true }
+        }
         switch outcome {
         case .delivered(let rejected, let message):
             delivered(request, rejected: rejected, message, &actions)
         case .retryable(let reason, let after):
-            retry(request, reason, after: after, now, &actions)
+            retry(id, request, reason, after: after, now, &actions)
         case .permanent(let reason):
             fail(request, .permanent, reason, &actions)
         case .tooLarge(let reason):
@@ -42,7 +49,8 @@ extension DeliveryStateMachine {
     }
 
     private mutating func retry(
-        _ request: PendingRequest, _ reason: String, after: Duration?, _ now: Instant, _ actions: inout [Action]
+        _ id: UInt64, _ request: PendingRequest, _ reason: String, after: Duration?, _ now: Instant,
+        _ actions: inout [Action]
     ) {
         guard settings.retry.isEnabled else {
             fail(request, .exhausted, reason, &actions)
@@ -53,13 +61,14 @@ extension DeliveryStateMachine {
         let asked = min(max(after ?? .zero, .zero), RetrySettings.maximumServerDelay)
         let delay = max(wait, asked)
         let due = now + delay
+        if breaker.failed(id, due: due) { actions.append(.report(.breaker(isOpen: true, reason: reason))) }
         let limit = settings.retry.maxElapsedTime
         if limit > .zero, let first = request.firstAttempt, due > first + limit {
             fail(request, .exhausted, reason, &actions)
             return
         }
-        if case .draining(let deadline) = phase, due >= deadline {
-            // It would only keep the drain waiting.
+        if case .draining(let deadline) = phase, due >= deadline || disk != nil {
+            // It would only keep the drain waiting; what is on the disk is safe there.
             drop(request, .shutdown, reason, &actions)
             return
         }
@@ -69,6 +78,17 @@ extension DeliveryStateMachine {
                 .retrying(items: request.itemCount, attempt: request.attempts, delay: delay, reason: reason)))
         retries.append((due, request))
         note(due)
+    }
+
+    /// Gives up requests that the breaker has held back for longer than they may be tried.
+    mutating func expire(_ now: Instant, _ actions: inout [Action]) {
+        let limit = settings.retry.maxElapsedTime
+        guard limit > .zero, breaker.state != .closed else { return }
+        let isOver = { (request: PendingRequest) in request.firstAttempt.map { $0 + limit < now } ?? false }
+        let over = urgent.filter(isOver)
+        guard !over.isEmpty else { return }
+        urgent.removeAll(where: isOver)
+        for request in over { fail(request, .exhausted, "the destination did not answer", &actions) }
     }
 
     private mutating func halve(_ request: PendingRequest, _ reason: String, _ actions: inout [Action]) {
@@ -103,23 +123,30 @@ extension DeliveryStateMachine {
     mutating func drop(
         _ request: PendingRequest, _ cause: DropCause, _ reason: String, _ actions: inout [Action]
     ) {
+        if disk != nil, cause == .shutdown || cause == .interrupted {
+            // Not lost: it is on the disk, and sent after the next start.
+            release(request, ConsumeError(.shuttingDown, reason), keeping: true, &actions)
+            return
+        }
         tally.lost[cause, default: 0] += request.itemCount
         actions.append(.report(.sendFailed(items: request.itemCount, cause, reason: reason)))
         let code: ConsumeError.Code =
             switch cause {
-            case .permanent, .tooLarge, .rejected: .refused
-            case .exhausted: .unavailable
+            case .permanent, .tooLarge, .rejected, .unreadable: .refused
+            case .exhausted, .overflow: .unavailable
             case .shutdown, .interrupted: .shuttingDown
             }
         release(request, ConsumeError(code, reason), &actions)
     }
 
     /// Finishes every piece of the request in the store, and answers the senders whose batch is through.
-    mutating func release(_ request: PendingRequest, _ failure: ConsumeError?, _ actions: inout [Action]) {
+    mutating func release(
+        _ request: PendingRequest, _ failure: ConsumeError?, keeping: Bool = false, _ actions: inout [Action]
+    ) {
         for entry in request.entries {
-            guard let settlement = store.finishPiece(of: entry, failure: failure), let token = settlement.token else {
-                continue
-            }
+            guard let settlement = store.finishPiece(of: entry, failure: failure, keeping: keeping) else { continue }
+            if let sequence = settlement.sequence { actions.append(.release(sequence)) }
+            guard let token = settlement.token else { continue }
             if let failure = settlement.failure {
                 actions.append(.refuse(token, failure))
             } else {

@@ -9,8 +9,11 @@ extension DeliveryStateMachine {
         if case .draining(let deadline) = phase, deadline <= now { return giveUp(now: now) }
         var actions: [Action] = []
         timer = nil
+        if let instant = disk?.appendsAfter, instant <= now { disk?.appendsAfter = nil }
+        if let instant = disk?.loadsAfter, instant <= now { disk?.loadsAfter = nil }
         giveUpOverdueAttempts(now, &actions)
         moveDueRetries { $0 <= now }
+        expire(now, &actions)
         accumulator?.flush(now, store: &store) { fresh.append($0) }
         while let waiter = waiters.first, waiter.deadline <= now {
             waiters.removeFirst()
@@ -45,8 +48,9 @@ extension DeliveryStateMachine {
         }
         for id in settingAside.keys.sorted() {
             guard let request = settingAside.removeValue(forKey: id)?.request else { continue }
-            tally.lost[.interrupted, default: 0] += request.itemCount
-            release(request, ConsumeError(.shuttingDown, "shut down before the data was set aside"), &actions)
+            if disk == nil { tally.lost[.interrupted, default: 0] += request.itemCount }
+            let failure = ConsumeError(.shuttingDown, "shut down before the data was set aside")
+            release(request, failure, keeping: disk != nil, &actions)
         }
         let rest = retries.map(\.request) + Array(urgent) + Array(fresh)
         retries.removeAll()
@@ -79,12 +83,12 @@ extension DeliveryStateMachine {
         let overdue = active.filter { $0.value.overdue.map { $0 <= now } ?? false }.keys.sorted()
         for id in overdue {
             guard let attempt = active.removeValue(forKey: id) else { continue }
-            settle(attempt.request, .retryable("no answer within the time-out", after: nil), now, &actions)
+            settle(id, attempt.request, .retryable("no answer within the time-out", after: nil), now, &actions)
         }
     }
 
     /// Makes waiting retries urgent, the one that is due first in front.
-    private mutating func moveDueRetries(_ isDue: (Instant) -> Bool) {
+    mutating func moveDueRetries(_ isDue: (Instant) -> Bool) {
         guard retries.contains(where: { isDue($0.due) }) else { return }
         let due = retries.filter { isDue($0.due) }.sorted { $0.due < $1.due }
         retries.removeAll { isDue($0.due) }
@@ -108,6 +112,10 @@ extension DeliveryStateMachine {
         consider(waiters.first?.deadline)
         for retry in retries { consider(retry.due) }
         for attempt in active.values { consider(attempt.overdue) }
+        if phase == .running {
+            consider(disk?.appendsAfter)
+            consider(disk?.loadsAfter)
+        }
         return next
     }
 }

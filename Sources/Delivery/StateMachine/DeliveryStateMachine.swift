@@ -6,10 +6,13 @@ package import Pipeline
 /// happen, actions come out and are carried out by the driver in their order.
 ///
 /// ```
-/// enqueue → [waiting for room] → accumulating → fresh ─┐
-///                                                      ├→ active → delivered | set aside | dropped
-///                     halves, due retries →    urgent ─┘     └→ retries (wait)
+/// enqueue → [waiting for room] → [disk] → accumulating → fresh ─┐
+///                                                               ├→ active → delivered | set aside | dropped
+///                              halves, due retries →    urgent ─┘     └→ retries (wait)
 /// ```
+///
+/// With a disk log, a batch is taken once it is durable there. It then goes on in memory if everything before it has
+/// and there is room; otherwise it is let go and read back later, in order. What is settled is released on the disk.
 ///
 /// Invariants: what the queue holds, from acceptance to settlement, is within `queue_size` and `queue_bytes`; at most
 /// `num_consumers` attempts are active; every token is settled exactly once; every accepted item ends delivered, set
@@ -75,7 +78,10 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
     let settings: DeliverySettings
     var backoff: Backoff
     var phase = Phase.running
+    var breaker: CircuitBreaker
     var store = PendingStore<Token>()
+    /// What is on the disk; nil for a queue in memory.
+    var disk: DiskQueue<Token>?
     var accumulator: BatchAccumulator?
     var waiters = CircularBuffer<Waiter>()
     var fresh = CircularBuffer<PendingRequest>()
@@ -98,13 +104,16 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
         self.signal = signal
         self.settings = settings
         backoff = Backoff(settings.retry, seed: seed)
+        breaker = CircuitBreaker(threshold: settings.retry.isEnabled ? settings.retry.breakerFailures : 0)
         accumulator = settings.queue.batch.map { BatchAccumulator($0) }
+        if settings.queue.storage != nil { disk = DiskQueue() }
     }
 
     package var status: DeliveryStatus {
         DeliveryStatus(
-            queueSize: store.units, queueCapacity: settings.queue.size, queueBytes: store.bytes,
-            inFlight: active.count, waitingRetries: retries.count, waitingBatches: waiters.count)
+            queueSize: heldUnits, queueCapacity: settings.queue.size, queueBytes: store.bytes,
+            inFlight: active.count, waitingRetries: retries.count, waitingBatches: waiters.count,
+            breaker: breaker.state)
     }
 
     /// Whether the attempt still counts: it was neither answered nor given up.
@@ -120,7 +129,7 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
             actions.append(.accept(arrival.token))
         } else if phase != .running {
             refuse(arrival, ConsumeError(.shuttingDown, "the exporter is shutting down"), &actions)
-        } else if arrival.units > queue.size || arrival.bytes > queue.maximumBytes {
+        } else if arrival.units > queue.size || (disk == nil && arrival.bytes > queue.maximumBytes) {
             refuse(arrival, tooLargeForQueue(arrival), &actions)
         } else if waiters.isEmpty, hasRoom(for: arrival) {
             admit(arrival, now, &actions)
@@ -140,7 +149,7 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
     package mutating func completed(_ id: UInt64, _ outcome: ExportOutcome, now: Instant) -> [Action] {
         guard let attempt = active.removeValue(forKey: id) else { return [] }
         var actions: [Action] = []
-        settle(attempt.request, outcome, now, &actions)
+        settle(id, attempt.request, outcome, now, &actions)
         finishEvent(now, &actions)
         return actions
     }
@@ -165,12 +174,19 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
     // MARK: Admission
 
     func hasRoom(for arrival: Arrival) -> Bool {
-        store.units + arrival.units <= settings.queue.size
+        if let disk { return hasRoom(for: arrival, disk) }
+        return store.units + arrival.units <= settings.queue.size
             && store.bytes + arrival.bytes <= settings.queue.maximumBytes
     }
 
     /// Takes the batch. There is room.
-    mutating func admit(_ arrival: Arrival, _ now: Instant, _ actions: inout [Action]) {
+    mutating func admit(
+        _ arrival: Arrival, _ now: Instant, waitingUntil deadline: Instant? = nil, _ actions: inout [Action]
+    ) {
+        guard disk == nil else {
+            append(arrival, deadline: deadline, &actions)
+            return
+        }
         if let accumulator, !accumulator.hasRoom(for: arrival.partition) {
             let limit = accumulator.policy.cardinalityLimit
             let message = "more than \(limit) combinations of the batch's metadata_keys gather at the same time"
@@ -181,11 +197,16 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
         let entry = store.insert(units: arrival.units, bytes: arrival.bytes, token: waits ? arrival.token : nil)
         if !waits { actions.append(.accept(arrival.token)) }
         let piece = Piece(slice: BatchSlice(arrival.batch), entry: entry, size: arrival.batchSize, arrived: now)
+        take(piece, of: arrival.partition)
+    }
+
+    /// Sends a piece on its way, alone or with others.
+    mutating func take(_ piece: Piece, of partition: PartitionKey) {
         guard accumulator != nil else {
             fresh.append(PendingRequest(piece))
             return
         }
-        if let flush = accumulator?.add(piece, to: arrival.partition, store: &store, send: { fresh.append($0) }) {
+        if let flush = accumulator?.add(piece, to: partition, store: &store, send: { fresh.append($0) }) {
             note(flush)
         }
     }
@@ -215,7 +236,8 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
     mutating func finishEvent(_ now: Instant, _ actions: inout [Action]) {
         admitWaiters(now, &actions)
         dispatch(now, &actions)
-        if case .draining = phase, store.isEmpty { finish(&actions) }
+        load(&actions)
+        if case .draining = phase, store.isEmpty, disk?.appending.isEmpty ?? true { finish(&actions) }
         if let wanted, phase != .finished, timer.map({ wanted < $0 }) ?? true {
             timer = wanted
             timerGeneration += 1
@@ -227,7 +249,7 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
     private mutating func admitWaiters(_ now: Instant, _ actions: inout [Action]) {
         while phase == .running, let waiter = waiters.first, hasRoom(for: waiter.arrival) {
             waiters.removeFirst()
-            admit(waiter.arrival, now, &actions)
+            admit(waiter.arrival, now, waitingUntil: waiter.deadline, &actions)
         }
     }
 
@@ -235,6 +257,10 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
         if case .draining(let deadline) = phase, deadline <= now { return }
         let consumers = settings.queue.consumers
         while active.count < consumers {
+            if phase == .running, !breaker.allows(at: now) {
+                if let until = breaker.until { note(until) }
+                return
+            }
             if !urgent.isEmpty, consumers > 1 || retries.isEmpty {
                 start(urgent.removeFirst(), now, &actions)
             } else if !fresh.isEmpty, retries.count < consumers {
@@ -254,6 +280,7 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
         let overdue = settings.timeout > .zero ? now + timeout + Self.attemptGrace : nil
         lastID += 1
         active[lastID] = Attempt(request: request, overdue: overdue)
+        breaker.started(lastID)
         if let overdue { note(overdue) }
         actions.append(.report(.dispatched(items: request.itemCount)))
         actions.append(

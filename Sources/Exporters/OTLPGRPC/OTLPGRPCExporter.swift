@@ -7,18 +7,20 @@ internal import Transport
 package final class OTLPGRPCExporter: Exporter {
     private let settings: OTLPGRPCExporterSettings
     private let headers: [(name: String, value: String)]
+    private let authorization: RequestAuthorization
     private let client: HTTPClient
     private let bodies: ExportBodyEncoder
 
     /// - Throws: `HTTPClientError` or `CompressionError` when the settings cannot work.
-    package init(_ settings: OTLPGRPCExporterSettings) throws {
+    package init(_ settings: OTLPGRPCExporterSettings, _ environment: ComponentEnvironment) throws {
         self.settings = settings
+        authorization = RequestAuthorization(settings.client.authenticator, environment)
         client = try HTTPClient(settings.client.settings)
         headers = settings.requestHeaders
         bodies = try ExportBodyEncoder(settings.client.encoding, level: nil)
     }
 
-    package func start() throws {}
+    package func start() throws { try authorization.check() }
 
     package func shutdown() { client.shutdown() }
 
@@ -27,17 +29,17 @@ package final class OTLPGRPCExporter: Exporter {
             completion(.permanent("no endpoint is configured"))
             return
         }
-        let body: HTTPRequestBody
+        var message: HTTPClientRequest
         do {
-            body = try message(of: request)
+            let fields = headers + [("grpc-timeout", GRPCAnswer.timeoutText(request.timeout))]
+            message = HTTPClientRequest(
+                url: base + Self.path(request.signal),
+                headers: authorization.authorized(fields, metadata: request.metadata),
+                body: try self.message(of: request), timeout: request.timeout)
         } catch {
-            completion(.retryable("cannot encode the request: \(error)", after: nil))
+            completion(.retryable("cannot make the request: \(error)", after: nil))
             return
         }
-        var message = HTTPClientRequest(
-            url: base + Self.path(request.signal),
-            headers: headers + [("grpc-timeout", GRPCAnswer.timeoutText(request.timeout))], body: body,
-            timeout: request.timeout)
         message.wantedHeaders = GRPCAnswer.wantedHeaders
         let signal = request.signal
         client.send(message) { result in

@@ -25,7 +25,7 @@ package struct OTLPGRPCExporterFactory: ExporterFactory {
     package func make(
         _ settings: OTLPGRPCExporterSettings, id: ComponentID, environment: ComponentEnvironment
     ) throws -> any Exporter {
-        try OTLPGRPCExporter(settings)
+        try OTLPGRPCExporter(settings, environment)
     }
 }
 

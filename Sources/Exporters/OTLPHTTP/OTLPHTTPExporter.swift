@@ -8,18 +8,20 @@ internal import Transport
 package final class OTLPHTTPExporter: Exporter {
     private let settings: OTLPHTTPExporterSettings
     private let headers: [(name: String, value: String)]
+    private let authorization: RequestAuthorization
     private let client: HTTPClient
     private let bodies: ExportBodyEncoder
 
     /// - Throws: `HTTPClientError` or `CompressionError` when the settings cannot work.
-    package init(_ settings: OTLPHTTPExporterSettings) throws {
+    package init(_ settings: OTLPHTTPExporterSettings, _ environment: ComponentEnvironment) throws {
         self.settings = settings
+        authorization = RequestAuthorization(settings.client.authenticator, environment)
         client = try HTTPClient(settings.client.settings)
         headers = settings.requestHeaders
         bodies = try ExportBodyEncoder(settings.client.encoding, level: settings.client.compressionLevel)
     }
 
-    package func start() throws {}
+    package func start() throws { try authorization.check() }
 
     package func shutdown() { client.shutdown() }
 
@@ -28,15 +30,16 @@ package final class OTLPHTTPExporter: Exporter {
             completion(.permanent("no endpoint is configured for \(request.signal.rawValue)"))
             return
         }
-        let body: HTTPRequestBody
+        let message: HTTPClientRequest
         do {
-            body = try makeBody(request)
+            message = HTTPClientRequest(
+                url: url, headers: authorization.authorized(headers, metadata: request.metadata),
+                body: try makeBody(request),
+                timeout: request.timeout)
         } catch {
-            completion(.retryable("cannot encode the request: \(error)", after: nil))
+            completion(.retryable("cannot make the request: \(error)", after: nil))
             return
         }
-        let message = HTTPClientRequest(
-            url: url, headers: headers, body: body, timeout: request.timeout)
         let signal = request.signal
         client.send(message) { result in
             completion(Self.outcome(result, signal))

@@ -39,7 +39,7 @@ package struct PrometheusRemoteWriteExporterFactory: ExporterFactory {
     ) throws -> any Exporter {
         try PrometheusRemoteWriteExporter(
             settings, metrics: RemoteWriteMetrics(environment.metrics, exporter: id.description),
-            logger: environment.logger("exporter", id))
+            logger: environment.logger("exporter", id), environment: environment)
     }
 }
 
@@ -108,7 +108,7 @@ package struct PrometheusRemoteWriteSettings: Sendable {
     }
 
     private static func refuseOthers(_ section: ConfigSection) {
-        section.refuse("wal", because: "the queue is in memory (\"remote_write_queue\"); leave it out")
+        section.refuse("wal", because: "set remote_write_queue::storage to a file_storage extension instead")
         section.refuse("sending_queue", because: "this exporter's queue is \"remote_write_queue\"")
         section.refuse("export_created_metric", because: "remote write 2.0 sends start times with each sample")
     }

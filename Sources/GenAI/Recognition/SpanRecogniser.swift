@@ -99,6 +99,7 @@ final class SpanScan {
     let memos: UnsafeMutablePointer<OperationMemo>
     var eventMemo: EventMemo
     var scopeSource: UInt8?
+    var statusMessage = UnsafeRawBufferPointer.nothing
 
     /// Best rule so far, counted from 1; `noRule` without one.
     var rule = SpanScan.noRule
@@ -165,6 +166,7 @@ final class SpanScan {
         call.pointee.reset()
         ranks.update(repeating: ModelCall.unranked, count: CallField.allCount)
         self.scopeSource = scopeSource
+        statusMessage = .nothing
         lastKey = 0
         plans.dropNotes()
         resetFindings()
@@ -367,6 +369,8 @@ final class SpanScan {
         while let tag = cursor.varint() {
             if tag == 0x18, let code = cursor.varint() {
                 call.pointee.isError = code == 2
+            } else if tag == 0x12, let text = cursor.payload() {
+                statusMessage = text.rest
             } else {
                 cursor.skipField(tag)
             }

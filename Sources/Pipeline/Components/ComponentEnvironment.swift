@@ -16,6 +16,8 @@ package struct ComponentEnvironment: Sendable {
     package let pages: StatusPages
     /// The authenticators among the extensions. Complete when components start.
     package let authenticators: AuthenticatorRegistry
+    /// The storage extensions in use, by id. Extensions themselves see none.
+    package var storages: [ComponentID: any StorageExtension] = [:]
     /// Makes the logger of a component.
     private let makeLogger: @Sendable (String) -> Logger
 

@@ -34,6 +34,8 @@ extension ExtensionFactory {
 package enum PreparedExtension: Sendable {
     case running(
         roles: Set<ExtensionRole>, @Sendable (ComponentID, ComponentEnvironment) throws -> any ServiceExtension)
+    /// Gives others logs on a disk.
+    case storage(@Sendable (ComponentID, ComponentEnvironment) throws -> any StorageExtension)
     /// Not a running part: bounds for the process-wide memory budget.
     case memoryLimit(MemoryLimit)
 }

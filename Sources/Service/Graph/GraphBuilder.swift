@@ -4,13 +4,14 @@ internal import NIOCore
 internal import NIOPosix
 internal import OTLP
 internal import Pipeline
+internal import Storage
 internal import Telemetry
 internal import Temporality
 
 /// Makes the components of a plan and joins them, from the exporters up. Starts nothing.
 struct GraphBuilder {
     private let plan: GraphPlan
-    private let environment: ComponentEnvironment
+    private var environment: ComponentEnvironment
     private let workers: NIOThreadPool
     private var graph = RunningGraph()
     private var exporters: [ComponentID: any Exporter] = [:]
@@ -45,12 +46,21 @@ struct GraphBuilder {
     }
 
     private mutating func makeExtensions() throws {
+        var storages: [ComponentID: any StorageExtension] = [:]
         for (id, prepared) in plan.extensions {
-            guard case .running(_, let make) = prepared else { continue }
-            let part = try make(id, environment)
-            environment.authenticators.add(part, id: id)
-            graph.extensions.append(part)
+            switch prepared {
+            case .running(_, let make):
+                let part = try make(id, environment)
+                environment.authenticators.add(part, id: id)
+                graph.extensions.append(part)
+            case .storage(let make):
+                let storage = try make(id, environment)
+                graph.extensions.append(storage)
+                storages[id] = storage
+            case .memoryLimit: continue
+            }
         }
+        environment.storages = storages
     }
 
     private mutating func makeReceivers() throws {
@@ -141,11 +151,31 @@ struct GraphBuilder {
         let delivery = Delivery(
             name: id.description, signal: signal, settings: settings, exporter: exporter,
             scheduler: EventLoopScheduler(environment.eventLoops.next()), observer: telemetry,
-            workers: workers)
+            workers: workers, storage: storage(settings.queue, id, signal, siblings))
         DeliveryTelemetry.registerGauges(registry, labels: labels, signal: signal) { [weak delivery] in
             delivery?.status ?? .empty
         }
         return delivery
+    }
+
+    /// The disk of a queue that has one.
+    private func storage(
+        _ queue: QueueSettings, _ id: ComponentID, _ signal: Signal, _ siblings: Int
+    ) -> DeliveryStorage? {
+        guard let storage = queue.storage.flatMap({ environment.storages[$0] }) else { return nil }
+        var name = StorageName.make("exporter", type: id.type, name: id.name, signal.rawValue)
+        var labels = [(name: "exporter", value: id.description), (name: "data_type", value: signal.rawValue)]
+        if siblings > 0 {
+            name += "_\(siblings + 1)"
+            labels.append((name: "queue", value: String(siblings + 1)))
+        }
+        let log = storage.log(named: name, dropsOldest: queue.dropsOldest)
+        StorageTelemetry.registerGauges(
+            environment.metrics, labels: labels, maximumBytes: log.options.maximumBytes
+        ) { [weak log] in log?.status ?? LogStatus() }
+        let telemetry = StorageTelemetry(
+            environment.metrics, labels: labels, logger: environment.logger("exporter", id))
+        return DeliveryStorage(log, telemetry: telemetry, budget: environment.budget)
     }
 
     private mutating func connector(_ id: ComponentID) throws -> (any Connector)? {

@@ -77,6 +77,7 @@ package struct GraphPlan: Sendable {
         Self.check(reader.diagnostics.references, extensions, config, &reader.diagnostics)
         signals.check(config, connectors.mapValues(\.outputs), &reader.diagnostics)
         memoryLimit = Self.memoryLimit(config, processors, extensions.map(\.prepared))
+        checkStorages(&reader.diagnostics)
         diagnostics = reader.diagnostics
         if diagnostics.hasErrors { return nil }
     }
@@ -99,6 +100,22 @@ package struct GraphPlan: Sendable {
             case nil: message = "the extension \"\(reference.id)\" is not listed in service::extensions"
             }
             diagnostics.error(ConfigDiagnostic(at: reference.position, path: reference.path, message))
+        }
+    }
+
+    /// Queues can only be kept by a storage extension that is in use.
+    private func checkStorages(_ diagnostics: inout ConfigDiagnostics) {
+        let known = extensions.filter { if case .storage = $0.prepared { true } else { false } }.map(\.id)
+        for (id, component) in config.exporters {
+            guard let storage = exporters[id]?.delivery?.queue.storage, !known.contains(storage) else { continue }
+            let queue = component.node["sending_queue"] ?? component.node["remote_write_queue"]
+            let message =
+                config.extensions[storage] == nil
+                ? "there is no storage extension \"\(storage)\""
+                : "the extension \"\(storage)\" keeps no data, or is not in service::extensions"
+            diagnostics.error(
+                ConfigDiagnostic(
+                    at: queue?["storage"]?.position ?? component.position, path: "\(component.path)::storage", message))
         }
     }
 

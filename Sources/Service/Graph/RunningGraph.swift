@@ -50,6 +50,14 @@ struct RunningGraph {
 
     private func drain(_ delivery: Delivery, _ deadline: ContinuousClock.Instant, _ logger: Logger) async {
         let report = await delivery.drain(deadline: deadline)
+        if report.keptRequests > 0 {
+            logger.info(
+                "data stays in the storage until the next start",
+                metadata: [
+                    "exporter": "\(delivery.name)", "signal": "\(delivery.signal.rawValue)",
+                    "requests": "\(report.keptRequests)",
+                ])
+        }
         for (cause, items) in report.lost where items > 0 {
             logger.error(
                 "data lost at shutdown",

@@ -1,5 +1,6 @@
 package import Compression
 package import Config
+internal import Pipeline
 
 /// The options of a gRPC client as otelcol's components write them (`configgrpc`'s client): decoded, checked, with
 /// their defaults.
@@ -12,6 +13,8 @@ package struct GRPCClientConfig: Sendable {
     package var timeout: Duration
     /// `compression` of the messages.
     package var encoding: ContentEncoding
+    /// `auth`: the extension that adds credentials to every call; nil for none.
+    package var authenticator: ComponentID?
     /// What the client itself is made with.
     package var settings: HTTPClientSettings
 
@@ -49,7 +52,7 @@ package struct GRPCClientConfig: Sendable {
         if section.bool("wait_for_ready") == true {
             section.error("wait_for_ready", "must be false: \"retry_on_failure\" waits for the server")
         }
-        section.refuse("auth", because: "authenticator extensions do not exist; use \"headers\"")
+        authenticator = section.authenticator(.clientAuthenticator)
         section.refuse("middlewares", because: "client middlewares do not exist")
     }
 

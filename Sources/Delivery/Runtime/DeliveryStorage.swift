@@ -1,0 +1,177 @@
+package import OTLP
+package import Pipeline
+package import Storage
+
+/// The disk of one queue: batches as records of a log, OTLP bytes as they came. Thread-safe.
+package final class DeliveryStorage: Sendable {
+    /// Opened and closed by the queue.
+    package let log: AppendLog
+    private let telemetry: StorageTelemetry
+    private let budget: MemoryBudget
+
+    /// - Parameters:
+    ///   - log: not opened; the queue's alone.
+    ///   - budget: counts what is read back.
+    package init(_ log: AppendLog, telemetry: StorageTelemetry, budget: MemoryBudget) {
+        self.log = log
+        self.telemetry = telemetry
+        self.budget = budget
+    }
+
+    /// - Parameter dropped: told of records that made room for newer ones.
+    func open(dropped: @escaping @Sendable (LogDrop) -> Void) throws(StorageError) -> LogRecovery {
+        telemetry.onDrop(dropped)
+        log.setObserver(telemetry)
+        let recovery = try log.open()
+        telemetry.opened(recovery)
+        return recovery
+    }
+
+    func close() {
+        log.close()
+        telemetry.onDrop { _ in }
+    }
+
+    func append(_ batch: BatchOnDisk, completion: @escaping AppendLog.Appended) {
+        let record = LogRecord(
+            kind: batch.batch.signal.recordKind, items: batch.batch.itemCount,
+            context: PartitionText.encode(batch.partition), content: BatchContent(batch.batch))
+        log.append(record, completion: completion)
+    }
+
+    func readFailed(_ error: StorageError) { telemetry.readFailed(error) }
+
+    /// Widest limits that a receiver can have: what is on the disk was accepted under some limits.
+    private static let limits = DecodeLimits(maximumDepth: 200, maximumItems: Int(Int32.max))
+
+    /// The batches of records. What is none is released, and named.
+    func decode(
+        _ read: LogRead, _ signal: Signal
+    ) -> (batches: [BatchOnDisk], unreadable: (sequences: [UInt64], items: Int)) {
+        var batches: [BatchOnDisk] = []
+        var unreadable: (sequences: [UInt64], items: Int) = ([], 0)
+        batches.reserveCapacity(read.records.count)
+        for record in read.records {
+            guard let batch = decode(record, signal) else {
+                unreadable.sequences.append(record.sequence)
+                unreadable.items += record.items
+                log.release(record.sequence)
+                continue
+            }
+            batches.append(batch)
+        }
+        return (batches, unreadable)
+    }
+
+    private func decode(_ record: StoredRecord, _ signal: Signal) -> BatchOnDisk? {
+        guard record.kind == signal.recordKind,
+            let partition = PartitionText.decode(
+                UnsafeRawBufferPointer(rebasing: record.bytes.buffer[0..<record.contextLength]))
+        else { return nil }
+        let lease = budget.count(record.bytes.count)
+        let whole = WireBytes(adopting: record.bytes.take(), count: record.bytes.count, accounting: lease)
+        let bytes = record.contextLength > 0 ? WireBytes(whole, dropping: record.contextLength) : whole
+        guard let batch = try? TelemetryBatch(bytes, signal: signal, limits: Self.limits) else { return nil }
+        return BatchOnDisk(sequence: record.sequence, batch, partition: partition)
+    }
+
+    /// What a sender is told. Paths stay in the log.
+    static func refusal(for error: StorageError) -> ConsumeError {
+        let retry = QueueSettings.overflowRetryAfter
+        return switch error.kind {
+        case .full: ConsumeError(.queueFull, "the sending queue on the disk is full", retryAfter: retry)
+        case .noSpace: ConsumeError(.queueFull, "the disk of the sending queue is full", retryAfter: retry)
+        case .tooLarge: ConsumeError(.refused, "the request is too large for the queue on the disk")
+        case .closed: ConsumeError(.shuttingDown, "the exporter is shutting down")
+        default: ConsumeError(.unavailable, "the disk of the sending queue does not take data", retryAfter: retry)
+        }
+    }
+}
+
+extension Signal {
+    /// What bodies of records hold.
+    package var recordKind: UInt8 {
+        switch self {
+        case .traces: 1
+        case .metrics: 2
+        case .logs: 3
+        }
+    }
+
+    package init?(recordKind: UInt8) {
+        guard let signal = Signal.allCases.first(where: { $0.recordKind == recordKind }) else { return nil }
+        self = signal
+    }
+}
+
+/// A batch as the body of a record: its bytes as they came, or, when it was changed, written once.
+private final class BatchContent: LogContent, @unchecked Sendable {
+    // Sendable: `written` is for the log's thread alone.
+    private let batch: TelemetryBatch
+    private var written: WireBytes?
+
+    init(_ batch: TelemetryBatch) { self.batch = batch }
+
+    var slices: [UnsafeRawBufferPointer] {
+        if batch.isPristine { return [batch.bytes.buffer] }
+        if let written { return [written.buffer] }
+        var writer = WireWriter(capacity: batch.encodedSize(ofItems: 0..<batch.items.count) + 1024)
+        batch.encode(into: &writer)
+        let bytes = WireBytes(taking: &writer)
+        written = bytes
+        return [bytes.buffer]
+    }
+}
+
+/// A combination of metadata values as bytes: for each key a count u16 (65,535 when the key is absent), then the
+/// values, each with its length u32; little-endian. Nothing for no keys.
+enum PartitionText {
+    private static let absent: UInt16 = .max
+
+    static func encode(_ key: PartitionKey) -> [UInt8] {
+        var bytes: [UInt8] = []
+        for values in key {
+            let count = values.map { UInt16(clamping: min($0.count, Int(absent) - 1)) } ?? absent
+            append(count, to: &bytes)
+            for value in (values ?? []).prefix(Int(absent) - 1) {
+                append(UInt32(clamping: value.utf8.count), to: &bytes)
+                bytes += Array(value.utf8)
+            }
+        }
+        return bytes
+    }
+
+    /// Nil when the bytes are no such text.
+    static func decode(_ bytes: UnsafeRawBufferPointer) -> PartitionKey? {
+        var key: PartitionKey = []
+        var offset = 0
+        while offset < bytes.count {
+            guard let count: UInt16 = number(bytes, &offset) else { return nil }
+            guard count != absent else {
+                key.append(nil)
+                continue
+            }
+            var values: [String] = []
+            for _ in 0..<count {
+                guard let length: UInt32 = number(bytes, &offset), Int(length) <= bytes.count - offset else {
+                    return nil
+                }
+                values.append(String(decoding: bytes[offset..<offset + Int(length)], as: UTF8.self))
+                offset += Int(length)
+            }
+            key.append(values)
+        }
+        return key
+    }
+
+    private static func append<Value: FixedWidthInteger>(_ value: Value, to bytes: inout [UInt8]) {
+        withUnsafeBytes(of: value.littleEndian) { bytes += Array($0) }
+    }
+
+    private static func number<Value: FixedWidthInteger>(_ bytes: UnsafeRawBufferPointer, _ offset: inout Int) -> Value?
+    {
+        guard bytes.count - offset >= MemoryLayout<Value>.size else { return nil }
+        defer { offset += MemoryLayout<Value>.size }
+        return Value(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: Value.self))
+    }
+}

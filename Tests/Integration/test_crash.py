@@ -1,0 +1,332 @@
+"""What was acknowledged arrives, whatever happens to the process, the destination and the disk.
+
+MARTLET_CRASHES is the number of kills in each test; 10 without it, 50 for a thorough run.
+"""
+import os
+import random
+import resource
+import shutil
+import subprocess
+import time
+
+import pytest
+
+from support import wire
+from support.crash import Load, flip_bits, kill, kill_while_it_stops
+from support.otlp import ids_of, traces
+from support.process import configuration, to_sink
+from support.waiting import wait_for
+
+CRASHES = int(os.environ.get("MARTLET_CRASHES", "10"))
+# Requests that a kill may send twice: those in flight, and those delivered in the moment before.
+TWICE = 300
+SPANS = 5
+
+
+def on_disk(launch, sink, directory, *, queue=None, storage=None, **options):
+    """A collector whose queue is on a disk, not started."""
+    config = configuration(
+        {"otlp_http": to_sink(sink, queue={"storage": "file_storage", "queue_size": 1_000_000, **(queue or {})})},
+        extensions={"file_storage": {
+            "directory": str(directory), "create_directory": True, "timeout": "10s", "segment_size": 1 << 16,
+            **(storage or {})}})
+    return launch(config, ready=False, **options)
+
+
+def segments(directory):
+    return sorted(directory.glob("*/*.seg"))
+
+
+def check(martlet, sink, load, kills, timeout=60):
+    """All that was acknowledged is there; what came twice is bounded."""
+    wanted = set(load.acknowledged)
+    assert len(wanted) == len(load.acknowledged) and wanted, "the load sent nothing, or ids twice"
+    wait_for(lambda: wanted <= set(sink.ids), "all acknowledged spans at the sink", timeout, 0.2)
+    martlet.wait_for_metric("otelcol_exporter_queue_size", 0, timeout)
+    ids = sink.ids
+    twice = len(ids) - len(set(ids))
+    print(f"{kills} kills, {len(wanted)} spans acknowledged, 0 missing, {twice} twice, "
+          f"{len(load.refusals)} requests without 200")
+    assert twice <= kills * TWICE * SPANS
+    return twice
+
+
+@pytest.mark.parametrize("how", ["at any moment", "while it stops"])
+def test_killed_again_and_again(launch, sink, tmp_path, how):
+    """Small segments: many kills come while one ends and the next begins."""
+    numbers = random.Random(7)
+    martlet = on_disk(launch, sink, tmp_path / "storage").start()
+    with Load(martlet, spans=SPANS) as load:
+        for _ in range(CRASHES):
+            time.sleep(numbers.uniform(0.02, 0.4))
+            if how == "at any moment":
+                kill(martlet)
+            else:
+                kill_while_it_stops(martlet, numbers.uniform(0, 0.05))
+            martlet.start(60)
+        time.sleep(0.1)
+    check(martlet, sink, load, CRASHES)
+    assert martlet.stop(60) == 0
+    assert not segments(tmp_path / "storage"), "what is delivered leaves the disk"
+
+
+def test_killed_while_the_destination_is_down(launch, sink, tmp_path):
+    numbers = random.Random(8)
+    martlet = on_disk(launch, sink, tmp_path / "storage", queue={"queue_bytes": 1 << 20}).start()
+    sink.stop()
+    with Load(martlet, spans=SPANS) as load:
+        for number in range(CRASHES):
+            time.sleep(numbers.uniform(0.02, 0.4))
+            kill(martlet)
+            martlet.start(60)
+            # Once it is there for a moment.
+            if number == CRASHES // 2:
+                sink.start()
+                time.sleep(0.2)
+                sink.stop()
+    assert len(segments(tmp_path / "storage")) > 1
+    sink.start()
+    check(martlet, sink, load, CRASHES + 2)
+    assert martlet.stop(60) == 0
+
+
+def test_stopped_while_the_destination_is_down(launch, sink, tmp_path):
+    martlet = on_disk(launch, sink, tmp_path / "storage").start()
+    sink.stop()
+    sent = [traces(SPANS) for _ in range(20)]
+    assert [martlet.post(request).status for request in sent] == [200] * 20
+    begun = time.monotonic()
+    assert martlet.stop(25) == 0
+    assert time.monotonic() - begun < 20, "a stop does not wait for a destination when the data is safe"
+    kept = [line for line in martlet.log_records() if "stays in the storage" in str(line)]
+    assert kept and not [line for line in martlet.log_records() if "data lost" in str(line)]
+    sink.start()
+    martlet.start()
+    assert set(sink.wait_for_spans(20 * SPANS)) == set(ids_of(*sent))
+
+
+def test_order_is_kept_over_a_restart(launch, sink, tmp_path):
+    martlet = on_disk(launch, sink, tmp_path / "storage", queue={"num_consumers": 1, "queue_bytes": 20_000}).start()
+    sink.stop()
+    sent = [traces(1, padding=1000) for _ in range(100)]
+    assert [martlet.post(request).status for request in sent] == [200] * 100
+    kill(martlet)
+    sink.start()
+    martlet.start()
+    more = [traces(1) for _ in range(20)]
+    assert [martlet.post(request).status for request in more] == [200] * 20
+    assert sink.wait_for_spans(120, 30) == ids_of(*sent, *more)
+
+
+@pytest.mark.parametrize("flips", [1, 3, 20])
+def test_flipped_bits(launch, sink, tmp_path, flips):
+    martlet = on_disk(launch, sink, tmp_path / "storage").start()
+    sink.stop()
+    sent = [traces(SPANS, padding=300) for _ in range(100)]
+    assert [martlet.post(request).status for request in sent] == [200] * 100
+    kill(martlet)
+    flip_bits(segments(tmp_path / "storage"), flips, seed=flips)
+    sink.start()
+    martlet.start()
+    martlet.wait_for_metric("otelcol_exporter_queue_size", 0, 30)
+    wait_for(lambda: len(sink.ids) >= (100 - flips) * SPANS, "the undamaged requests", 30)
+    missing = set(ids_of(*sent)) - set(sink.ids)
+    assert len(missing) <= flips * SPANS
+    # A bit may also hit padding or a footer, and damaged neighbours are one place.
+    if missing:
+        assert martlet.metric("martlet_storage_corrupt_records_total") > 0
+        assert list((tmp_path / "storage").glob("*/*.corrupt"))
+    assert martlet.post(traces(1)).status == 200
+
+
+def test_a_torn_end_is_cut_off(launch, sink, tmp_path):
+    martlet = on_disk(launch, sink, tmp_path / "storage").start()
+    sink.stop()
+    sent = [traces(SPANS) for _ in range(10)]
+    assert [martlet.post(request).status for request in sent] == [200] * 10
+    kill(martlet)
+    last = segments(tmp_path / "storage")[-1]
+    whole = last.read_bytes()
+    # Half of a record that was never acknowledged.
+    last.write_bytes(whole + whole[64:64 + 200])
+    sink.start()
+    martlet.start()
+    assert set(sink.wait_for_spans(10 * SPANS)) == set(ids_of(*sent))
+
+
+# ---- disks
+
+
+def fill(martlet, limit=5000):
+    """Sends until the disk does not take more; the requests that were taken."""
+    taken = []
+    for _ in range(limit):
+        request = traces(SPANS, padding=2000)
+        answer = martlet.post(request)
+        if answer.status != 200:
+            assert answer.status == 503 and int(answer.headers["retry-after"]) >= 1, answer
+            return taken
+        taken.append(request)
+    raise AssertionError("the disk never got full")
+
+
+def check_full_disk(martlet, sink, directory):
+    sink.stop()
+    taken = fill(martlet)
+    assert taken and martlet.health() == 200
+    assert martlet.metric("martlet_storage_failed_records_total", error_type="no_space") >= 1
+    assert martlet.metric("otelcol_exporter_enqueue_failed_spans_total") >= SPANS
+    assert "the storage did not take data" in martlet.log
+    kill(martlet)
+    martlet.start()
+    sink.start()
+    sink.wait_for_spans(len(taken) * SPANS, 60)
+    assert set(ids_of(*taken)) <= set(sink.ids)
+    # There is room again, and nothing was refused for ever.
+    wait_for(lambda: martlet.post(traces(1)).status == 200, "room after the delivery", 20)
+
+
+def test_a_full_disk_that_needs_no_privilege(launch, sink, tmp_path):
+    """The limit of file sizes stands for the disk's end."""
+    martlet = on_disk(launch, sink, tmp_path / "storage", storage={"segment_size": 8 << 20}).start()
+    size = 300_000
+    resource.prlimit(martlet.process.pid, resource.RLIMIT_FSIZE, (size, size))
+    check_full_disk(martlet, sink, tmp_path / "storage")
+
+
+@pytest.fixture
+def tmpfs(tmp_path):
+    """A file system of 1 MiB; a directory with a quota is what users without privileges have instead."""
+    directory = tmp_path / "small"
+    directory.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(directory)], capture_output=True).returncode == 0
+    if not mounted:
+        pytest.skip("mounting needs root; test_a_full_disk_that_needs_no_privilege covers the rest")
+    yield directory
+    subprocess.run(["umount", "-l", str(directory)], check=True)
+
+
+def test_a_full_tmpfs(launch, sink, tmpfs):
+    check_full_disk(on_disk(launch, sink, tmpfs).start(), sink, tmpfs)
+
+
+def test_killed_on_a_full_tmpfs(launch, sink, tmpfs):
+    martlet = on_disk(launch, sink, tmpfs).start()
+    sink.stop()
+    with Load(martlet, spans=SPANS, padding=1000) as load:
+        for _ in range(max(3, CRASHES // 3)):
+            time.sleep(0.3)
+            kill(martlet)
+            martlet.start(60)
+        wait_for(lambda: 503 in load.refusals, "a refusal", 30)
+    sink.start()
+    check(martlet, sink, load, CRASHES)
+
+
+def test_a_read_only_disk(launch, sink, tmpfs):
+    martlet = on_disk(launch, sink, tmpfs).start()
+    assert martlet.post(traces(1)).status == 200
+    sink.wait_for_spans(1)
+    # A file system with a file open for writing cannot be remounted read-only.
+    kill(martlet)
+    subprocess.run(["mount", "-o", "remount,ro", str(tmpfs)], check=True)
+    martlet.launch()
+    assert martlet.wait(20) == 1
+    assert "Read-only file system" in martlet.log and "choose another directory" in martlet.log
+    subprocess.run(["mount", "-o", "remount,rw", str(tmpfs)], check=True)
+    martlet.start()
+    assert martlet.post(traces(1)).status == 200
+
+
+def test_the_log_is_bounded(launch, sink, tmp_path):
+    storage = {"max_size": 1 << 20}
+    martlet = on_disk(launch, sink, tmp_path / "storage", storage=storage).start()
+    sink.stop()
+    taken = fill(martlet)
+    assert sum(path.stat().st_size for path in segments(tmp_path / "storage")) <= 1 << 20
+    assert martlet.metric("martlet_storage_failed_records_total", error_type="full") >= 1
+    sink.start()
+    sink.wait_for_spans(len(taken) * SPANS, 60)
+    assert set(ids_of(*taken)) <= set(sink.ids)
+
+
+def test_the_oldest_make_room(launch, sink, tmp_path):
+    storage = {"max_size": 1 << 20}
+    queue = {"on_overflow": "drop_oldest", "queue_bytes": 20_000}
+    martlet = on_disk(launch, sink, tmp_path / "storage", storage=storage, queue=queue).start()
+    sink.stop()
+    sent = [traces(SPANS, padding=2000) for _ in range(300)]
+    assert [martlet.post(request).status for request in sent] == [200] * 300
+    assert sum(path.stat().st_size for path in segments(tmp_path / "storage")) <= 1 << 20
+    dropped = martlet.metric("otelcol_exporter_send_failed_spans_total", error_type="overflow")
+    assert dropped > 0 and martlet.metric("martlet_storage_dropped_records_total") * SPANS >= dropped
+    sink.start()
+    ids = sink.wait_for_spans(300 * SPANS - int(dropped), 60)
+    assert ids[-1] in ids_of(*sent[-15:]) and set(ids_of(sent[-1])) <= set(ids)
+    assert len(set(ids)) == 300 * SPANS - dropped
+
+
+def test_blocked_senders_get_room(launch, sink, tmp_path):
+    storage = {"max_size": 1 << 18}
+    martlet = on_disk(
+        launch, sink, tmp_path / "storage", storage=storage, queue={"on_overflow": "block", "overflow_timeout": "60s"}
+    ).start()
+    sink.stop()
+    with Load(martlet, threads=4, spans=SPANS, padding=2000) as load:
+        time.sleep(2)
+        before = len(load.acknowledged)
+        sink.start()
+        wait_for(lambda: len(load.acknowledged) > before + 20 * SPANS, "blocked requests to go on", 60)
+    assert not load.refusals
+    check(martlet, sink, load, 0)
+
+
+# ---- directories
+
+
+def test_a_second_process_is_refused(launch, sink, tmp_path):
+    directory = tmp_path / "storage"
+    martlet = on_disk(launch, sink, directory).start()
+    second = on_disk(launch, sink, directory, storage={"timeout": "200ms"})
+    second.launch()
+    assert second.wait(20) == 1
+    assert "another process has this directory" in second.log
+    assert martlet.post(traces(1)).status == 200
+    kill(martlet)
+    second.start()
+    assert wire.post(second.port, traces(1)).status == 200
+
+
+def test_a_directory_that_is_not_there(launch, sink, tmp_path):
+    martlet = on_disk(launch, sink, tmp_path / "none", storage={"create_directory": False})
+    martlet.launch()
+    assert martlet.wait(20) == 1
+    assert str(tmp_path / "none") in martlet.log and "create_directory" in martlet.log
+
+
+def test_a_directory_without_permission(launch, sink, tmp_path):
+    """Root may do anything, so a file stands in the way there."""
+    directory = tmp_path / "storage"
+    if os.geteuid() == 0:
+        directory.write_text("no directory")
+        expected = "create the directory"
+    else:
+        directory.mkdir(mode=0o500)
+        expected = "make it writable"
+    martlet = on_disk(launch, sink, directory, storage={"create_directory": False})
+    martlet.launch()
+    assert martlet.wait(20) == 1
+    assert expected in martlet.log
+
+
+def test_data_that_no_exporter_takes_is_named(launch, sink, tmp_path):
+    directory = tmp_path / "storage"
+    martlet = on_disk(launch, sink, directory).start()
+    sink.stop()
+    assert martlet.post(traces(1)).status == 200
+    martlet.stop(30)
+    shutil.move(directory / "exporter_otlp_http__traces", directory / "exporter_otlp_http_old_traces")
+    sink.start()
+    martlet.start()
+    assert "exporter_otlp_http_old_traces" in martlet.log
