@@ -24,6 +24,13 @@ final class HTTP2ServerConnection: ChannelInboundHandler, ServedConnection {
     private let telemetry: HTTPServerTelemetry?
     private var frames: HTTP2FrameGuard?
     private var pings: HTTP2PingPolicy
+    /// Longest time for requests under way behind a GOAWAY, unless it is configured.
+    private static let grace = Duration.seconds(300)
+    /// Longest time for a client without requests to take note of it.
+    private static let idleGrace = Duration.seconds(10)
+
+    /// When the first GOAWAY went out.
+    private var goAwayAt: NIODeadline?
     /// It was ended for what its client did, and counted.
     private var isEnded = false
     /// Bytes of answers that wait for the client to take them.
@@ -73,9 +80,15 @@ final class HTTP2ServerConnection: ChannelInboundHandler, ServedConnection {
         self.frames = frames
         try pipeline.addHandler(frames)
         try pipeline.addHandler(handler)
+        try pipeline.addHandler(GoAwayWatcher { [weak self] in self?.isEnding() })
         try pipeline.addHandler(management)
         try pipeline.addHandler(self)
+        // The connection was active before: nothing else would start the clocks of age and idleness.
+        management.channelActive(context: try pipeline.context(handler: management))
     }
+
+    /// A GOAWAY went out.
+    private func isEnding() { if goAwayAt == nil { goAwayAt = .now() } }
 
     func add(_ stream: HTTP2ServerStream) { streams[ObjectIdentifier(stream)] = stream }
 
@@ -174,7 +187,30 @@ final class HTTP2ServerConnection: ChannelInboundHandler, ServedConnection {
     func close() { context?.close(promise: nil) }
 
     func checkDeadline(_ now: NIODeadline) {
+        if let goAway = goAwayAt {
+            let grace = settings.http2.maximumGrace ?? Self.grace
+            // NIOHTTP2's own clock waits for the client to answer.
+            if now - goAway >= TimeAmount(streams.isEmpty ? min(grace, Self.idleGrace) : grace) {
+                close()
+                return
+            }
+        }
         for stream in Array(streams.values) { stream.checkDeadline(now) }
+    }
+}
+
+/// Notices that the connection is to end, whoever decided so.
+private final class GoAwayWatcher: ChannelOutboundHandler {
+    typealias OutboundIn = HTTP2Frame
+    typealias OutboundOut = HTTP2Frame
+
+    private let goAway: () -> Void
+
+    init(_ goAway: @escaping () -> Void) { self.goAway = goAway }
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        if case .goAway = unwrapOutboundIn(data).payload { goAway() }
+        context.write(data, promise: promise)
     }
 }
 
@@ -184,8 +220,7 @@ extension HTTP2ServerSettings {
         var configuration = NIOHTTP2ServerConnectionManagementHandler.Configuration.defaults
         configuration.maxIdleTime = TimeAmount(maximumIdle ?? idle)
         configuration.maxAge = maximumAge.map { TimeAmount($0) }
-        // Without a bound, a client that is gone would keep its connection.
-        configuration.maxGraceTime = TimeAmount(maximumGrace ?? .seconds(300))
+        configuration.maxGraceTime = maximumGrace.map { TimeAmount($0) }
         configuration.keepalive = .init(pingInterval: TimeAmount(pingInterval), ackTimeout: TimeAmount(pingTimeout))
         return configuration
     }

@@ -317,8 +317,8 @@ final class HTTP2ServerStream: ChannelDuplexHandler, AnswerTarget {
         state = .answered
         deadline = .now() + TimeAmount(connection.settings.idleTimeout)
         let fields = HPACKHeaders(trailers.map { ($0.name, Self.printable($0.value)) })
+        // Some clients lose trailers that a reset comes behind: their side may stay open until the deadline.
         context.writeAndFlush(wrapOutboundOut(.headers(.init(headers: fields, endStream: true))), promise: nil)
-        if !isComplete { context.writeAndFlush(wrapOutboundOut(.rstStream(.noError)), promise: nil) }
     }
 
     private func writeStreamHead(_ context: ChannelHandlerContext) {
