@@ -25,6 +25,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
         .package(url: "https://github.com/apple/swift-nio-http2", from: "1.40.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
     ],
     targets: [
         // C libraries and generated C
@@ -37,7 +38,9 @@ let package = Package(
         .systemLibrary(name: "CZstd", path: "Sources/C/CZstd"),
         .systemLibrary(name: "CPCRE2", path: "Sources/C/CPCRE2"),
         .systemLibrary(name: "CSnappy", path: "Sources/C/CSnappy"),
+        .systemLibrary(name: "CPrefetch", path: "Sources/C/CPrefetch"),
         .target(name: "CCurl", path: "Sources/C/CCurl"),
+        .target(name: "CCrypt", path: "Sources/C/CCrypt"),
         .target(name: "CPrices", path: "Sources/C/CPrices"),
 
         // Base
@@ -56,7 +59,7 @@ let package = Package(
         .target(name: "Prometheus", dependencies: ["OTLP"], swiftSettings: strict),
 
         .target(
-            name: "GenAI", dependencies: ["CPrices", "OTLP", "Config"], exclude: ["Mappings/README.md"],
+            name: "GenAI", dependencies: ["CPrefetch", "CPrices", "OTLP", "Config"], exclude: ["Mappings/README.md"],
             resources: [.embedInCode("Mappings/genai.mapping")], swiftSettings: strict),
 
         // Decisions what to keep, and how many items a kept one stands for
@@ -77,11 +80,14 @@ let package = Package(
             name: "Transport",
             dependencies: [
                 "CCurl", "Compression", "OTLP", "Config", "Telemetry", "Pipeline",
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "NIOHPACK", package: "swift-nio-http2"),
                 .product(name: "NIOHTTP2", package: "swift-nio-http2"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ], swiftSettings: small),
         .target(
             name: "Delivery",
@@ -99,7 +105,7 @@ let package = Package(
                 "OTLP", "Compression", "Config", "Telemetry", "Pipeline", "Transport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
-            ], exclude: ["OTLP/README.md"], swiftSettings: small),
+            ], exclude: ["OTLP/README.md"], resources: [.embedInCode("OTLP/descriptors.zst")], swiftSettings: small),
         .target(
             name: "Processors",
             dependencies: [
@@ -117,8 +123,8 @@ let package = Package(
                 "Prometheus", .product(name: "Logging", package: "swift-log"),
             ],
             exclude: [
-                "Debug/README.md", "File/README.md", "Nop/README.md", "OTLPHTTP/README.md",
-                "PrometheusRemoteWrite/README.md", "PrometheusScrape/README.md",
+                "Debug/README.md", "File/README.md", "Nop/README.md", "OTLPGRPC/README.md",
+                "OTLPHTTP/README.md", "PrometheusRemoteWrite/README.md", "PrometheusScrape/README.md",
             ],
             swiftSettings: small),
         .target(
@@ -135,9 +141,14 @@ let package = Package(
         .target(
             name: "Extensions",
             dependencies: [
-                "OTLP", "Config", "Pipeline", "Storage", "Transport", .product(name: "Logging", package: "swift-log"),
-            ], exclude: ["FileStorage/README.md", "HealthCheck/README.md", "MemoryLimiter/README.md"],
-            swiftSettings: small),
+                "CCrypt", "OTLP", "Config", "Pipeline", "Storage", "Telemetry", "Transport",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            exclude: [
+                "APIKeys/README.md", "BasicAuth/README.md", "BearerTokenAuth/README.md", "FileStorage/README.md",
+                "HeadersSetter/README.md", "HealthCheck/README.md", "MemoryLimiter/README.md",
+            ], swiftSettings: small),
 
         // Made-up traces, for trying out and for load
         .target(
@@ -270,6 +281,11 @@ let package = Package(
             ], swiftSettings: strict),
         .testTarget(
             name: "AggregationTests", dependencies: ["Aggregation", "OTLP", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "ExtensionsTests",
+            dependencies: [
+                "Extensions", "Config", "Pipeline", "Telemetry", "Transport", "TestSupport",
+            ], swiftSettings: strict),
         .testTarget(name: "HouseRulesTests", swiftSettings: strict),
     ]
 )

@@ -64,7 +64,6 @@ struct MetricEncoder {
         while family < content.layouts.count, isComplete {
             while instrument < content.layouts[family].cellCount, isComplete {
                 isComplete = writeMetric(content, isExpired, &writer, &points)
-                if isComplete { instrument += 1 }
             }
             if isComplete {
                 family += 1
@@ -80,24 +79,48 @@ struct MetricEncoder {
         return isComplete
     }
 
+    /// Writes the rest of a metric, as far as there is room. True when it is complete; `instrument` is then the first of
+    /// the next one.
     private mutating func writeMetric(
         _ content: MetricContent, _ isExpired: Bool, _ writer: inout WireWriter, _ points: inout Int
     ) -> Bool {
-        let table = content.tables[family]
-        let cell = content.layouts[family].cells[instrument]
-        let definition = content.layouts[family].instruments[instrument]
+        let layout = content.layouts[family]
+        let form = layout.cells[instrument].form
+        let definition = layout.instruments[instrument]
         let before = points
         let start = writer.count
         writer.append(field: 1, text: definition.name)
         if !definition.description.isEmpty { writer.append(field: 2, text: definition.description) }
         if !definition.unit.isEmpty { writer.append(field: 3, text: definition.unit) }
         let data = writer.count
+        repeat {
+            writePoints(content, isExpired, &writer, &points)
+            if next != 0 { break }
+            instrument += 1
+        } while instrument < layout.cellCount && layout.cells[instrument].form == form
+            && layout.instruments[instrument].name == definition.name
+        if points == before {
+            writer.truncate(to: start)
+            return next == 0
+        }
+        Self.finish(form, content.settings.temporality, data, &writer)
+        writer.wrap(since: start, field: 2)
+        return next == 0
+    }
+
+    /// Writes the rest of an instrument's points, as far as there is room: where to go on is then in `next`.
+    private mutating func writePoints(
+        _ content: MetricContent, _ isExpired: Bool, _ writer: inout WireWriter, _ points: inout Int
+    ) {
+        let table = content.tables[family]
+        let cell = content.layouts[family].cells[instrument]
+        let definition = content.layouts[family].instruments[instrument]
         var series = next == 0 ? content.list(resource, family).pointee.head : next
         next = 0
         while series != 0 {
             if points >= Self.maximumPoints || writer.count >= Self.maximumBytes {
                 next = series
-                break
+                return
             }
             let index = Int(series) - 1
             let header = table.header(index)
@@ -114,13 +137,6 @@ struct MetricEncoder {
             header.pointee.marks |= SeriesHeader.wasWritten
             points += 1
         }
-        if points == before {
-            writer.truncate(to: start)
-            return next == 0
-        }
-        Self.finish(cell.form, content.settings.temporality, data, &writer)
-        writer.wrap(since: start, field: 2)
-        return next == 0
     }
 
     /// Writes what belongs to all points, and closes their message.

@@ -1,3 +1,5 @@
+internal import OTLP
+
 /// One metric that measurements are turned into. Names and texts are fixed for the life of the aggregator.
 package struct MetricInstrument: Sendable {
     /// What is kept for each set of attributes.
@@ -25,15 +27,30 @@ package struct MetricInstrument: Sendable {
     /// Whether points of histograms carry the least and the greatest value. Of the interval for delta temporality, of
     /// the whole series for cumulative.
     package let recordsMinMax: Bool
+    /// An encoded KeyValue that all points have besides the attributes of their series; empty for none.
+    let attribute: [UInt8]
 
+    /// - Parameter attribute: one more attribute of all points. Instruments of one family that follow each other, have
+    ///   the same name and are of the same kind are written as one metric: they differ in this attribute.
     package init(
-        name: String, description: String = "", unit: String = "", kind: Kind, recordsMinMax: Bool = false
+        name: String, description: String = "", unit: String = "", kind: Kind, recordsMinMax: Bool = false,
+        attribute: (key: String, value: String)? = nil
     ) {
+        self.attribute = attribute.map { Self.encoded($0.key, $0.value) } ?? []
         self.name = name
         self.description = description
         self.unit = unit
         self.kind = kind
         self.recordsMinMax = recordsMinMax
+    }
+
+    private static func encoded(_ key: String, _ value: String) -> [UInt8] {
+        var writer = WireWriter()
+        writer.append(field: 1, text: key)
+        let start = writer.count
+        writer.append(field: 1, text: value)
+        writer.wrap(since: start, field: 2)
+        return Array(writer.bytes)
     }
 }
 

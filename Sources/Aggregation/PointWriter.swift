@@ -40,9 +40,15 @@ struct PointWriter {
 
     /// The attributes are stored as fields of number 1.
     private func attributes(_ stored: UnsafeRawBufferPointer, _ field: UInt32, _ writer: inout WireWriter) {
-        if field == 1 { return writer.append(stored) }
-        var walk = WireFields(stored)
-        while let attribute = walk.next() { writer.append(field: field, bytes: attribute.payload) }
+        if field == 1 {
+            writer.append(stored)
+        } else {
+            var walk = WireFields(stored)
+            while let attribute = walk.next() { writer.append(field: field, bytes: attribute.payload) }
+        }
+        if !definition.attribute.isEmpty {
+            definition.attribute.withUnsafeBytes { writer.append(field: field, bytes: $0) }
+        }
     }
 
     private func number(_ value: UnsafeMutableRawPointer, _ writer: inout WireWriter) {

@@ -5,8 +5,19 @@
 /// records nothing.
 package struct Series {
     let record: UnsafeMutableRawPointer
+    /// Of the table's layout.
+    private let cells: UnsafeMutablePointer<Cell>
+    private let cellCount: Int
     /// Of the recorder, which keeps it alive.
     unowned(unsafe) let table: SeriesTable
+
+    @inline(__always)
+    init(record: UnsafeMutableRawPointer, table: SeriesTable) {
+        self.record = record
+        self.table = table
+        cells = table.cells
+        cellCount = table.cellCount
+    }
 
     @inline(__always)
     private var header: UnsafeMutablePointer<SeriesHeader> { record.assumingMemoryBound(to: SeriesHeader.self) }
@@ -14,9 +25,8 @@ package struct Series {
     /// The address of a cell of the given form, marked as having a value.
     @inline(__always)
     private func cell(_ instrument: Int, _ form: Cell.Form) -> UnsafeMutableRawPointer? {
-        let layout = table.layout
-        guard instrument >= 0, instrument < layout.cellCount else { return nil }
-        let cell = layout.cells + instrument
+        guard instrument >= 0, instrument < cellCount else { return nil }
+        let cell = cells + instrument
         guard cell.pointee.form == form else { return nil }
         header.pointee.marks |= cell.pointee.mark
         return record + cell.pointee.offset
@@ -47,9 +57,8 @@ package struct Series {
 
     /// Records a value in a histogram of either kind, `times` times. Negative values, infinity and NaN record nothing.
     package func record(_ value: Double, times: UInt64 = 1, in instrument: Int) {
-        let layout = table.layout
-        guard value >= 0, value.isFinite, instrument >= 0, instrument < layout.cellCount else { return }
-        let cell = layout.cells + instrument
+        guard value >= 0, value.isFinite, instrument >= 0, instrument < cellCount else { return }
+        let cell = cells + instrument
         let address = record + cell.pointee.offset
         switch cell.pointee.form {
         case .histogram:

@@ -4,6 +4,10 @@ internal import Glibc
 /// by one thread at a time.
 final class SeriesTable {
     let layout: SeriesLayout
+    /// Of the layout, at hand.
+    let cells: UnsafeMutablePointer<Cell>
+    let cellCount: Int
+    private let stride: Int
     /// High half: that of the hash; low half: the record, counted from 1. 0 is free.
     private var slots: UnsafeMutablePointer<UInt64>
     private var slotCount: Int
@@ -26,6 +30,9 @@ final class SeriesTable {
 
     init(_ layout: SeriesLayout) {
         self.layout = layout
+        cells = layout.cells
+        cellCount = layout.cellCount
+        stride = layout.stride
         slotCount = Self.firstSlots
         slots = .allocate(capacity: slotCount)
         slots.initialize(repeating: 0, count: slotCount)
@@ -43,7 +50,7 @@ final class SeriesTable {
     /// The record at an index below `used`.
     @inline(__always)
     func record(_ index: Int) -> UnsafeMutableRawPointer {
-        chunks[index &>> Self.chunkShift] + (index & (Self.chunkRecords - 1)) &* layout.stride
+        chunks[index &>> Self.chunkShift] + (index & (Self.chunkRecords - 1)) &* stride
     }
 
     @inline(__always)

@@ -48,12 +48,26 @@ package struct ConfigDiagnostic: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
+/// A component that a section names, to be looked up when all are known.
+package struct ConfigReference: Sendable, Hashable {
+    /// Which one.
+    package let id: ComponentID
+    /// What it is to be for the section; words of whoever looks it up.
+    package let role: String
+    /// Where it is named.
+    package let position: ConfigPosition
+    /// The configuration path of the key.
+    package let path: String
+}
+
 /// The errors and warnings collected over a configuration. A value: pass it on `inout`, or merge with `add`.
 package struct ConfigDiagnostics: Sendable {
     /// In the order they were found; at most `ConfigLimits.maximumDiagnostics`.
     package private(set) var errors: [ConfigDiagnostic] = []
     /// In the order they were found; at most `ConfigLimits.maximumDiagnostics`.
     package private(set) var warnings: [ConfigDiagnostic] = []
+    /// The components that were named, in the order they were found.
+    package private(set) var references: [ConfigReference] = []
     /// Errors found after the list was full.
     package private(set) var omittedErrors = 0
     /// Warnings found after the list was full.
@@ -82,10 +96,14 @@ package struct ConfigDiagnostics: Sendable {
         }
     }
 
+    /// Adds a component that is to be looked up.
+    package mutating func reference(_ reference: ConfigReference) { references.append(reference) }
+
     /// Adds everything that `other` holds.
     package mutating func add(_ other: ConfigDiagnostics) {
         for diagnostic in other.errors { error(diagnostic) }
         for diagnostic in other.warnings { warning(diagnostic) }
+        references += other.references
         omittedErrors += other.omittedErrors
         omittedWarnings += other.omittedWarnings
     }

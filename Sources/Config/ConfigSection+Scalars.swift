@@ -150,6 +150,21 @@ extension ConfigSection {
         return secretText(node, key).map { SecretString($0) }
     }
 
+    /// The id of another component, which is to be of `role`; nil when missing or null. Whether there is such a one is
+    /// found out by whoever knows all components: see `ConfigDiagnostics.references`.
+    package func reference(_ key: String, role: String) -> ComponentID? {
+        guard let text = nonEmptyString(key) else { return nil }
+        do throws(IDError) {
+            let id = try ComponentID.parse(text)
+            let place = node(key)?.position ?? position
+            record(ConfigReference(id: id, role: role, position: place, path: ConfigPath.join(path, key)))
+            return id
+        } catch {
+            self.error(key, error.description)
+            return nil
+        }
+    }
+
     // MARK: Shared
 
     /// The string at `node`; nil for null, and after recording an error for what is no string.

@@ -137,6 +137,9 @@ package final class ConfigSection {
         record.diagnostics.warning(ConfigDiagnostic(at: place, path: path, message))
     }
 
+    /// Remembers a component that is to be looked up later.
+    func record(_ reference: ConfigReference) { record.diagnostics.reference(reference) }
+
     private func diagnostic(_ key: String, _ message: String, _ suggestion: String?) -> ConfigDiagnostic {
         ConfigDiagnostic(
             at: mapping[key]?.value.position ?? position, path: ConfigPath.join(path, key), message,

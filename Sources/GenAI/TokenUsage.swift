@@ -98,6 +98,29 @@ package struct TokenUsage: Sendable, Equatable {
         }
     }
 
+    /// Whether input or output has a count.
+    package var hasText: Bool {
+        counts[Int(TokenClass.input.rawValue)] >= 0 || counts[Int(TokenClass.output.rawValue)] >= 0
+    }
+
+    /// Input, output, cache reads, all cache writes and reasoning; 0 for what was not reported.
+    package func copyBilled(to target: inout InlineArray<5, Int64>) {
+        target[0] = max(0, counts[Int(TokenClass.input.rawValue)])
+        target[1] = max(0, counts[Int(TokenClass.output.rawValue)])
+        target[2] = max(0, counts[Int(TokenClass.cacheRead.rawValue)])
+        target[3] =
+            max(0, counts[Int(TokenClass.cacheWrite5m.rawValue)]) + max(0, counts[Int(TokenClass.cacheWrite1h.rawValue)])
+        target[4] = max(0, counts[Int(TokenClass.reasoning.rawValue)])
+    }
+
+    /// Sets input and output of a usage that has nothing else yet. Negative: not reported; otherwise at most
+    /// `maximumCount`.
+    @inline(__always)
+    mutating func setText(input: Int64, output: Int64) {
+        counts[Int(TokenClass.input.rawValue)] = input
+        counts[Int(TokenClass.output.rawValue)] = output
+    }
+
     /// Stores a count that came as a floating point number (JSON bridges report 12.0). NaN, an infinity, a fraction and
     /// whatever is outside 0...`maximumCount` mark the class invalid.
     package mutating func set(_ tokenClass: TokenClass, to value: Double) {

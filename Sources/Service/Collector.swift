@@ -22,7 +22,8 @@ package final class Collector: Sendable {
     private let eventLoops: MultiThreadedEventLoopGroup
     private let readiness: Readiness
     private let metricsServer: HTTPServer?
-    private let plan: GraphPlan
+    /// What runs, changes in place included.
+    private let plan: Mutex<GraphPlan>
     private let isStopped = Atomic<Bool>(false)
 
     /// Makes all components; none is started.
@@ -32,7 +33,7 @@ package final class Collector: Sendable {
     ///   - started: when the process began, for the uptime.
     /// - Throws: what a component's factory throws.
     package init(_ plan: GraphPlan, threads: Int = Collector.cores, started: ContinuousClock.Instant = .now) throws {
-        self.plan = plan
+        self.plan = Mutex(plan)
         let telemetry = plan.telemetry
         let makeLogger: @Sendable (String) -> Logger = { label in
             Logger(label: label) {
@@ -50,7 +51,8 @@ package final class Collector: Sendable {
             metrics: registry, budget: budget, eventLoops: eventLoops, readiness: readiness, makeLogger: makeLogger)
         metricsServer = telemetry.metricsEndpoint.map {
             HTTPServer(
-                settings: HTTPServerSettings(host: $0.host, port: $0.port), service: MetricsService(registry: registry))
+                settings: HTTPServerSettings(host: $0.host, port: $0.port),
+                service: MetricsService(registry: registry, pages: environment.pages))
         }
         workers = NIOThreadPool(numberOfThreads: max(2, threads))
         workers.start()
@@ -95,6 +97,34 @@ package final class Collector: Sendable {
         try graph.start()
         readiness.set(true)
         logger.info("everything is ready, taking data", metadata: ["version": "\(Self.version)"])
+    }
+
+    /// Follows another configuration where that goes without a restart: all of it, or nothing. Says in the log what has
+    /// changed, or what keeps it from changing.
+    ///
+    /// - Returns: whether the new configuration is the one that runs.
+    @discardableResult
+    package func reload(_ new: GraphPlan) -> Bool {
+        plan.withLock { plan in
+            do {
+                let reload = try GraphReload(from: plan, to: new, of: graph)
+                guard reload.restarts.isEmpty else {
+                    logger.warning(
+                        "SIGHUP: nothing has changed, these parts need a restart",
+                        metadata: ["parts": "\(reload.restarts.joined(separator: ", "))"])
+                    return false
+                }
+                for change in reload.changes { change.apply() }
+                let changed = reload.changes.map(\.path).joined(separator: ", ")
+                logger.info(
+                    "SIGHUP: configuration reloaded", metadata: ["changed": "\(changed.isEmpty ? "nothing" : changed)"])
+                plan = new
+                return true
+            } catch {
+                logger.error("SIGHUP: nothing has changed", metadata: ["error": "\(error)"])
+                return false
+            }
+        }
     }
 
     /// Stops gracefully: not ready, receivers, processors, queues, exporters, extensions; within `timeout`.

@@ -25,6 +25,7 @@ package enum Components {
         AnyExporterFactory(DebugExporterFactory()),
         AnyExporterFactory(FileExporterFactory()),
         AnyExporterFactory(NopExporterFactory()),
+        AnyExporterFactory(OTLPGRPCExporterFactory()),
         AnyExporterFactory(OTLPHTTPExporterFactory()),
         AnyExporterFactory(PrometheusExporterFactory()),
         AnyExporterFactory(PrometheusRemoteWriteExporterFactory()),
@@ -38,6 +39,10 @@ package enum Components {
     ]
 
     package static let extensions: [AnyExtensionFactory] = [
+        AnyExtensionFactory(APIKeysExtensionFactory()),
+        AnyExtensionFactory(BasicAuthExtensionFactory()),
+        AnyExtensionFactory(BearerTokenAuthExtensionFactory()),
+        AnyExtensionFactory(HeadersSetterExtensionFactory()),
         FileStorageExtensionFactory.factory,
         AnyExtensionFactory(HealthCheckExtensionFactory()),
         MemoryLimiterExtension.factory,

@@ -1,6 +1,6 @@
 /// What runs without a configuration file.
 package enum DefaultConfig {
-    /// OTLP over HTTP on the loopback address; every batch goes to a file in the working directory, and a line about
+    /// OTLP over HTTP on the loopback address; AI spans get current names and their cost; every batch goes to a file in the working directory, and a line about
     /// it to standard output.
     package static let yaml = """
         receivers:
@@ -9,6 +9,7 @@ package enum DefaultConfig {
               http:
                 endpoint: 127.0.0.1:4318
         processors:
+          genai:
           batch:
         exporters:
           debug:
@@ -24,7 +25,7 @@ package enum DefaultConfig {
           pipelines:
             traces:
               receivers: [otlp]
-              processors: [batch]
+              processors: [genai, batch]
               exporters: [debug, file]
         """
 }

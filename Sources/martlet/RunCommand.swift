@@ -47,7 +47,7 @@ struct RunCommand {
             stop(collector, .zero)
             throw ExitCode.failure
         }
-        waitForEnd(signals, collector.logger)
+        waitForEnd(signals, collector)
         signals.exitAtNextSignal()
         stop(collector, timeout)
     }
@@ -62,11 +62,15 @@ struct RunCommand {
         _ = setrlimit(resource, &limit)
     }
 
-    private func waitForEnd(_ signals: SignalWaiter, _ logger: Logger) {
-        while true {
-            let signal = signals.next()
-            if signal != SIGHUP { return }
-            logger.warning("SIGHUP ignored: restart the collector to read its configuration again")
+    /// Returns at a signal to end; at SIGHUP the configuration is read again.
+    private func waitForEnd(_ signals: SignalWaiter, _ collector: Collector) {
+        while signals.next() == SIGHUP {
+            if let plan = try? source.plan() {
+                collector.reload(plan)
+            } else {
+                collector.logger.error(
+                    "SIGHUP: nothing has changed, the configuration has errors, said above")
+            }
         }
     }
 

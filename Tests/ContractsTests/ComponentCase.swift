@@ -80,6 +80,7 @@ enum ContractTable {
         "exporter/file": Entry(minimal: "{path: /dev/null}"),
         "exporter/nop": Entry(minimal: "{}", worksAfterShutdown: true),
         "exporter/prometheus": Entry(minimal: "{endpoint: '127.0.0.1:0'}"),
+        "exporter/otlp_grpc": Entry(minimal: "{endpoint: 'http://127.0.0.1:1', tls: {insecure: true}}", hasPeer: true),
         "exporter/otlp_http": Entry(minimal: "{endpoint: 'http://127.0.0.1:1'}", hasPeer: true),
         "exporter/prometheus_remote_write": Entry(minimal: "{endpoint: 'http://127.0.0.1:1'}", hasPeer: true),
         "connector/forward": Entry(minimal: "{}"),
@@ -87,6 +88,10 @@ enum ContractTable {
         "connector/service_graph": Entry(minimal: "{}"),
         "connector/span_metrics": Entry(minimal: "{}"),
         "extension/file_storage": Entry(minimal: "{directory: /tmp}"),
+        "extension/api_keys": Entry(minimal: "{keys: [{key: '0123456789abcdef', tenant: a}]}"),
+        "extension/basicauth": Entry(minimal: "{htpasswd: {inline: 'a:b'}}"),
+        "extension/bearertokenauth": Entry(minimal: "{token: a}"),
+        "extension/headers_setter": Entry(minimal: "{headers: [{key: a, value: b}]}"),
         "extension/health_check": Entry(minimal: "{endpoint: '127.0.0.1:0'}"),
         "extension/memory_limiter": Entry(minimal: "{limit_percentage: 50}"),
     ]

@@ -97,7 +97,12 @@ final class Peer: Sendable {
 
         func respond(to head: HTTPHead, body: WireBytes, responder: HTTPResponder) {
             let number = count.add(1, ordering: .relaxed).newValue
-            responder.send(HTTPAnswer(status: status(number)))
+            var answer = HTTPAnswer(status: status(number))
+            if head.headers["content-type"] == "application/grpc" {
+                answer = HTTPAnswer(status: answer.status, headers: [("content-type", "application/grpc")])
+                if answer.status == 200 { answer.trailers = [("grpc-status", "0")] }
+            }
+            responder.send(answer)
         }
     }
 }

@@ -46,7 +46,7 @@ import Testing
         let factory = try #require(Components.extensions.first { $0.descriptor.type == type })
         var diagnostics = ConfigDiagnostics()
         let prepared = try #require(factory.prepare(try config(.extensions, type), &diagnostics))
-        guard case .running(let make) = prepared else { return }
+        guard case .running(_, let make) = prepared else { return }
         try await withEnvironment { environment in
             let unstarted = try make(ComponentID(type: type), environment.components)
             await unstarted.stop()
@@ -91,7 +91,7 @@ import Testing
         let factory = try #require(Components.processors.first { $0.descriptor.type == type })
         var diagnostics = ConfigDiagnostics()
         let prepared = try #require(factory.prepare(try config(.processors, type), &diagnostics))
-        guard case .stage(let make) = prepared, factory.descriptor.signals[signal] != nil else { return }
+        guard case .stage(let make, _) = prepared, factory.descriptor.signals[signal] != nil else { return }
         try await withEnvironment { environment in
             let unstarted = try make(ComponentID(type: type), signal, RecordingConsumer(), environment.components)
             await unstarted.stop(deadline: .now)

@@ -56,7 +56,7 @@ import Testing
             }
         }
         #expect(category("openai.RateLimitError") == "rate_limit")
-        #expect(category("openai.RateLimitError", "You exceeded your current quota") == "rate_limit")
+        #expect(category("openai.RateLimitError", "You exceeded your current quota") == "quota")
         #expect(category("", "You exceeded your current quota, please check your plan", 429) == "quota")
         #expect(
             category("openai.BadRequestError", "This model's maximum context length is 128000 tokens")

@@ -5,7 +5,7 @@ import Testing
 /// A span of a trace, as short as can be.
 private func span(
     _ id: UInt64, below parent: UInt64 = 0, _ kind: CallKind = .model, model: UInt64 = 1, response: UInt64 = 0,
-    input: Int64 = -1, output: Int64 = -1, trace: UInt64 = 1
+    input: Int64 = -1, output: Int64 = -1, trace: UInt64 = 1, error: ErrorCategory = .none
 ) -> CallRecord {
     var record = CallRecord(traceID: (trace, trace), spanID: id, parentSpanID: parent)
     record.kind = kind
@@ -14,6 +14,7 @@ private func span(
     record.response = response
     record.input = input
     record.output = output
+    record.error = error
     return record
 }
 
@@ -28,6 +29,67 @@ private func span(
         for span in spans { counter.add(span) }
         counter.decide(form)
         return spans.indices.map { counter.decision($0) }
+    }
+
+    /// The wrapper's span and the client's, which both failed, are one call; what differs makes two of them.
+    @Test func failedCallsCountOnce() {
+        let wrapper = span(1, error: .rateLimit)
+        #expect(
+            decisions([wrapper, span(2, below: 1, error: .rateLimit)]) == [
+                CallCounter.Decision(rule: .repeatsDescendant, countedBy: 1), CallCounter.Decision(rule: .none),
+            ])
+        // In a batch, too, and with a span of something else between them.
+        #expect(
+            rules([wrapper, span(2, below: 1, .other), span(3, below: 2, error: .rateLimit)], .batch) == [
+                .repeatsDescendant, .none, .none,
+            ])
+        // A wrapper that names its own exception, which is no reason that is known.
+        #expect(rules([span(1, error: .other), span(2, below: 1, error: .overloaded)]) == [.repeatsDescendant, .none])
+        // Every attempt is a call of its own; the wrapper around them is none.
+        #expect(
+            rules([wrapper, span(2, below: 1, error: .rateLimit), span(3, below: 1, error: .rateLimit)]) == [
+                .repeatsDescendant, .none, .none,
+            ])
+        // Three instrumentations on top of each other.
+        #expect(
+            rules([wrapper, span(2, below: 1, error: .other), span(3, below: 2, error: .rateLimit)]) == [
+                .repeatsDescendant, .repeatsDescendant, .none,
+            ])
+        #expect(rules([wrapper, span(2, below: 1, error: .timeout)]) == [.none, .none])
+        #expect(rules([wrapper, span(2, below: 1, model: 2, error: .rateLimit)]) == [.none, .none])
+        #expect(rules([wrapper, span(2, below: 1, .embeddings, error: .rateLimit)]) == [.none, .none])
+        #expect(rules([wrapper, span(2, below: 1, input: 5, output: 1)]) == [.none, .none])
+        #expect(rules([wrapper, span(2, below: 1, error: .rateLimit), span(3, below: 1)]) == [.none, .none, .none])
+        #expect(rules([span(1, model: 0, error: .rateLimit), span(2, below: 1, error: .rateLimit)]) == [.none, .none])
+        #expect(rules([wrapper, span(2, error: .rateLimit)]) == [.none, .none])
+        #expect(rules([span(1), span(2, below: 1)]) == [.none, .none])
+        // The wrapper of a stream that broke off knows nothing.
+        #expect(rules([span(1), span(2, below: 1, error: .rateLimit)]) == [.repeatsDescendant, .none])
+    }
+
+    /// The same for instrumentations whose spans lie side by side.
+    @Test func failedCallsSideBySideCountOnce() {
+        func timed(_ id: UInt64, scope: UInt64, _ times: ClosedRange<UInt64>, _ error: ErrorCategory, model: UInt64 = 1)
+            -> CallRecord
+        {
+            var record = span(id, below: 9, model: model, error: error)
+            record.scope = scope
+            record.startTime = times.lowerBound
+            record.endTime = times.upperBound
+            return record
+        }
+        let wrapper = timed(1, scope: 1, 10...50, .other)
+        #expect(rules([wrapper, timed(2, scope: 2, 20...40, .rateLimit)], .batch) == [.repeatsSibling, .none])
+        #expect(
+            rules([timed(1, scope: 1, 10...50, .other, model: 0), timed(2, scope: 2, 20...40, .rateLimit)], .batch)
+                == [.repeatsSibling, .none])
+        // Another reason, another model, another time, the same instrumentation, one that did not fail.
+        let timeout = timed(1, scope: 1, 10...50, .timeout)
+        #expect(rules([timeout, timed(2, scope: 2, 20...40, .rateLimit)], .batch) == [.none, .none])
+        #expect(rules([wrapper, timed(2, scope: 2, 20...40, .rateLimit, model: 2)], .batch) == [.none, .none])
+        #expect(rules([wrapper, timed(2, scope: 2, 20...60, .rateLimit)], .batch) == [.none, .none])
+        #expect(rules([wrapper, timed(2, scope: 1, 20...40, .rateLimit)], .batch) == [.none, .none])
+        #expect(rules([wrapper, timed(2, scope: 2, 20...40, .none)], .batch) == [.none, .none])
     }
 
     @Test func agentsRepeatTheirChildren() {

@@ -41,7 +41,7 @@ enum ImportRules {
         "Delivery": base.union(logging).union(["Pipeline", "NIOCore", "NIOPosix"]),
         "Generator": ["OTLP", "Compression", "Transport"],
         "Prometheus": ["OTLP"],
-        "GenAI": ["OTLP", "Config", "CPrices"],
+        "GenAI": ["OTLP", "Config", "CPrefetch", "CPrices"],
         "Sampling": ["GenAI", "OTLP", "CPCRE2"],
         "Aggregation": ["OTLP"],
         "Temporality": ["OTLP"],
@@ -52,7 +52,7 @@ enum ImportRules {
         "Processors": layersBelowComponents,
         "Exporters": layersBelowComponents,
         "Connectors": layersBelowComponents,
-        "Extensions": layersBelowComponents,
+        "Extensions": layersBelowComponents.union(["CCrypt"]),
         "Service": layersBelowComponents.union(componentTargets),
         "martlet": layersBelowComponents.union(componentTargets).union([
             "Service", "Generator", "CGetopt", "Dispatch",

@@ -1,5 +1,9 @@
 """Fixtures of the integration tests. The binary is $MARTLET_BIN, else the release build of this repository."""
 import os
+
+# Before anything imports grpc: its handlers of fork would end the processes that the tests start beside a gRPC server.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
+
 from pathlib import Path
 
 import pytest

@@ -1,12 +1,19 @@
 """OTLP over gRPC: the OpenTelemetry Python SDK and grpcio as clients."""
 import concurrent.futures
+import queue
 import subprocess
 import time
 
 import grpc
 import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
+from grpc_reflection.v1alpha import reflection_pb2
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import LogsServiceStub
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -14,6 +21,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import Me
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest, ExportTraceServiceResponse)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
@@ -199,6 +207,81 @@ def test_health_service(server, channel):
     with pytest.raises(grpc.RpcError) as failure:
         check(b"\x0a\x05other", timeout=10)
     assert failure.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+def test_health_checking_library(server, channel):
+    process, _ = server
+    stub = HealthStub(channel)
+    assert stub.Check(HealthCheckRequest(), timeout=10).status == HealthCheckResponse.SERVING
+    assert stub.Check(HealthCheckRequest(service="grpc.health.v1.Health"), timeout=10).status == 1
+    unknown = stub.Watch(HealthCheckRequest(service="other"), timeout=20)
+    assert next(unknown).status == HealthCheckResponse.SERVICE_UNKNOWN
+    unknown.cancel()
+    watch = stub.Watch(HealthCheckRequest(service="opentelemetry.proto.collector.trace.v1.TraceService"), timeout=20)
+    assert next(watch).status == HealthCheckResponse.SERVING
+    # The stop is not held up by those who watch, and they hear of it.
+    process.signal()
+    with pytest.raises(grpc.RpcError) as failure:
+        for _ in range(10):
+            assert next(watch).status == HealthCheckResponse.NOT_SERVING
+    assert failure.value.code() == grpc.StatusCode.UNAVAILABLE
+    assert process.wait() == 0
+
+
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+def test_reflection_asked_step_by_step(channel, version):
+    """As grpcurl does: the next question comes after the answer, in one call."""
+    # Both versions have the same messages.
+    method = channel.stream_stream(
+        f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
+        request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+        response_deserializer=reflection_pb2.ServerReflectionResponse.FromString)
+    questions = queue.Queue()
+    answers = method(iter(questions.get, None), timeout=30)
+
+    def ask(**question):
+        questions.put(reflection_pb2.ServerReflectionRequest(**question))
+        return next(answers)
+    names = [service.name for service in ask(list_services="").list_services_response.service]
+    trace = "opentelemetry.proto.collector.trace.v1.TraceService"
+    assert trace in names and "grpc.health.v1.Health" in names and "grpc.reflection.v1.ServerReflection" in names
+    for name in names:
+        assert ask(file_containing_symbol=name).file_descriptor_response.file_descriptor_proto, name
+    assert ask(file_containing_symbol="none.Such").error_response.error_code == 5
+    assert ask(file_by_filename="none.proto").error_response.error_code == 5
+    files = ask(file_by_filename="opentelemetry/proto/common/v1/common.proto").file_descriptor_response
+    assert FileDescriptorProto.FromString(files.file_descriptor_proto[0]).package == "opentelemetry.proto.common.v1"
+    extension = reflection_pb2.ExtensionRequest(containing_type="x", extension_number=1)
+    assert ask(file_containing_extension=extension).error_response.error_code == 5
+    questions.put(None)
+    assert list(answers) == []
+
+
+def test_reflection_library(channel):
+    database = ProtoReflectionDescriptorDatabase(channel)
+    pool = DescriptorPool(database)
+    assert "opentelemetry.proto.collector.trace.v1.TraceService" in database.get_services()
+    method = pool.FindServiceByName("opentelemetry.proto.collector.trace.v1.TraceService").FindMethodByName("Export")
+    assert method.input_type.full_name == "opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest"
+    span = pool.FindMessageTypeByName("opentelemetry.proto.trace.v1.Span")
+    # The same fields as in the published descriptors.
+    published = {field.name: (field.number, field.type) for field in Span.DESCRIPTOR.fields}
+    assert {field.name: (field.number, field.type) for field in span.fields} == published
+    assert pool.FindMessageTypeByName("opentelemetry.proto.trace.v1.Span.Event")
+
+
+def test_streams_with_bad_messages(channel):
+    for path in ("/grpc.health.v1.Health/Watch", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"):
+        call = channel.stream_stream(path, request_serializer=bytes, response_deserializer=bytes)
+        for message in (b"\xff\xff", b"\x0a\xff", bytes(70_000)):
+            with pytest.raises(grpc.RpcError) as failure:
+                for _ in call(iter([message]), timeout=20):
+                    pass
+            assert failure.value.code() in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED)
+        with pytest.raises(grpc.RpcError) as failure:
+            list(call(iter([b"", b"\xff"]), timeout=20))
+        assert failure.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    TraceServiceStub(channel).Export(request_of(1), timeout=10)
 
 
 def test_graceful_stop_answers_calls_under_way(launch, sink):

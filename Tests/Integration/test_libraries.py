@@ -59,8 +59,9 @@ def faults_of_trace(spans, scenario, library):
             yield f"{span.name}: {span.status}, and yet a cost"
     calls = [span for span in spans if span.status is not None]
     if not replies:
-        # Not counted, not free: said to be unknown. What failed says so.
-        if not calls or any(span.status not in ("no_usage", "no_model") for span in calls):
+        # Counted once, and not free: said to be unknown. What failed says so.
+        unknown = [span for span in calls if span.status in ("no_usage", "no_model")]
+        if len(unknown) != 1 or any(span.status != "aggregate" for span in calls if span not in unknown):
             yield f"statuses {[(span.name, span.status) for span in calls]}"
         if scenario.replies[-1].status != 200 and not any(span.is_error for span in spans):
             yield "nothing failed"

@@ -1,7 +1,9 @@
 """The tail sampler: traces of several processes are decided about once, as a whole; nothing kept is lost."""
+import json
 import multiprocessing
 import random
 
+from support import wire
 from support.otlp import spans_of, traces
 from support.process import configuration, to_sink
 from support.sink import answer, first
@@ -98,6 +100,28 @@ def test_a_destination_that_fails_loses_nothing(launch, sink):
     sink.wait_for_spans(400, timeout=30)
     assert martlet.stop() == 0
     assert len(spans_of(*sink.requests)) == 400
+
+
+def test_the_present_state_is_shown(launch, sink):
+    adaptive = policy("keyed", "adaptive_throughput", goal_throughput=1000, fingerprint_attributes=["service.name"])
+    martlet = launch(configuration({"otlp_http": to_sink(sink)}, processors={
+        "tail_sampling/a": {"decision_wait": "600s", "num_traces": 3, "num_shards": 1,
+                            "policies": [ERRORS, {"name": "or", "type": "and", "and": {"and_sub_policy": [adaptive]}}]}}))
+    for index in range(5):
+        request = traces(2, service=f"shop \"{index % 2}\"")
+        assert martlet.post(request.SerializeToString()).status == 200
+    answer = wire.get(martlet.metrics_port, "/debug/sampling")
+    assert answer.status == 200
+    state = json.loads(answer.body)["tail_sampling/a"]
+    assert (state["traces"], state["maximum_traces"], state["shards"]) == (3, 3, 1)
+    assert 0 < state["bytes"] < state["maximum_bytes"] and 0 < state["oldest_seconds"] < 600
+    assert state["decisions"] == {"num_traces": 2}
+    assert state["policies"][0] == {"policy": "errors", "sampled": 0, "not_sampled": 2, "dropped": 0}
+    [keyed] = state["adaptive"]
+    assert (keyed["policy"], keyed["unit"], keyed["key_count"]) == ("or/keyed", "spans", 2)
+    assert sorted(key["key"] for key in keyed["keys"]) == ['shop "0";', 'shop "1";']
+    assert wire.get(martlet.metrics_port, "/debug/other").status == 404
+    assert martlet.stop() == 0
 
 
 def test_wrong_policies_are_refused(launch):

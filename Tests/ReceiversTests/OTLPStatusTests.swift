@@ -197,7 +197,7 @@ private let types: [OTLPEncoding: String] = [.protobuf: "application/x-protobuf"
         let without = OTLPHarness()
         _ = try without.post(body(.traces, .protobuf), fields: fields)
         #expect(without.consumer.calls.first?.context.metadata == [:])
-        let with = OTLPHarness { $0.includeMetadata = true }
+        let with = OTLPHarness { $0.metadata.includesHeaders = true }
         _ = try with.post(body(.traces, .protobuf), fields: fields)
         #expect(with.consumer.calls.first?.context.metadata["x-tenant"] == ["a", "b"])
         #expect(with.consumer.calls.first?.context.metadata["content-type"] == ["application/x-protobuf"])

@@ -183,7 +183,6 @@ private let second: Int64 = 1_000_000_000
         spec.interval = second
         spec.algorithm = algorithm
         spec.unit = .traces
-        // For `windowed` every key has more than its part; what a small one leaves is nobody's.
         let load = [("hot", 600), ("warm", 300), ("mild", 100)]
         let (kept, total) = try rates(spec, seconds: 90) { _ in load }
         let mean = total[60...].reduce(0, +) / 30

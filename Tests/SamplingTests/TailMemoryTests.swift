@@ -15,7 +15,8 @@ private let second: Int64 = 1_000_000_000
             let size = Int.random(in: 0...3000, using: &random)
             let allocated = arena.allocate(size)
             let segment = try #require(allocated)
-            segment.initialize(to: Segment(next: nil, trace: 0, envelope: 0, bytes: UInt32(size), spans: 1))
+            segment.initialize(to: Segment(bytes: size, items: 1, areLogs: false))
+            segment.pointee.trace = 0
             segment.payload.initializeMemory(as: UInt8.self, repeating: UInt8(held.count & 0xFF), count: size)
             held.append(segment)
         }
@@ -41,7 +42,7 @@ private let second: Int64 = 1_000_000_000
         var arena = SegmentArena()
         let allocated = arena.allocate(1 << 20)
         let segment = try #require(allocated)
-        segment.initialize(to: Segment(next: nil, trace: 0, envelope: 0, bytes: 1 << 20, spans: 1))
+        segment.initialize(to: Segment(bytes: 1 << 20, items: 1, areLogs: false))
         segment.payload.initializeMemory(as: UInt8.self, repeating: 7, count: 1 << 20)
         #expect(arena.mappedBytes >= 1 << 20)
         arena.release(segment)

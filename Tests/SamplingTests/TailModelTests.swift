@@ -60,6 +60,17 @@ private let second: Int64 = 1_000_000_000
             PolicySpec("same", .span([find("errors"), find("text")], isRoot: false)),
             PolicySpec("same-not", .span([find("errors"), PolicySpec("n", .not(find("tenant")))], isRoot: false)),
             PolicySpec("root", .span([find("pattern"), find("number")], isRoot: true)),
+            PolicySpec("not-sum", .not(find("sum"))),
+            PolicySpec(
+                "and-sum",
+                .and([find("sum"), PolicySpec("r", .span([find("ok-or-unset")], isRoot: true)), find("many")])),
+            PolicySpec("not-same", .not(PolicySpec("s", .span([find("errors"), find("flag")], isRoot: false)))),
+            PolicySpec(
+                "composite-sum",
+                .composite(
+                    CompositeSpec(
+                        spansPerSecond: 30,
+                        shares: [.init(find("most"), spansPerSecond: 20), .init(find("routes"), spansPerSecond: 20)]))),
         ]
     }
 
@@ -180,7 +191,23 @@ private let second: Int64 = 1_000_000_000
 
     @Test(arguments: combined.indices) func eachCombination(_ index: Int) throws {
         try compare([Self.combined[index]], traces: 600, shards: 1, seed: UInt64(index) + 71)
-        try compare([Self.single[index + 9], Self.combined[index]], traces: 300, shards: 3, seed: UInt64(index) + 171)
+        try compare(
+            [Self.single[(index + 9) % Self.single.count], Self.combined[index]], traces: 300, shards: 3,
+            seed: UInt64(index) + 171)
+    }
+
+    /// Numbers and conditions on one span, inside a policy that drops.
+    @Test func numbersMayDropToo() throws {
+        for name in ["sum", "most", "routes"] {
+            let number = Self.single.first { $0.name == name } ?? Self.single[0]
+            let rooted = PolicySpec("r", .span([Self.single[8]], isRoot: true))
+            try compare(
+                [PolicySpec("drop", .drop([number])), PolicySpec("rest", .not(rooted))], traces: 300, shards: 2, seed: 5
+            )
+            try compare(
+                [PolicySpec("drop", .drop([number, PolicySpec("n", .not(rooted))])), PolicySpec("all", .always)],
+                traces: 300, shards: 2, seed: 6)
+        }
     }
 
     @Test func randomSetsOfPolicies() throws {

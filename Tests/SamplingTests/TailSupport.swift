@@ -119,7 +119,7 @@ struct KeptSpan: Hashable {
         let arena = WireArena(limit: 64 << 20)
         for request in requests {
             let batch = try TelemetryBatch(request.bytes, signal: .traces)
-            guard batch.items.count == request.spans else { throw Miscounted() }
+            guard batch.items.count == request.items else { throw Miscounted() }
             for resource in batch.resources {
                 let message = batch.message(of: resource)
                 guard let view = ResourceGroupView(message, arena: arena) else { continue }

@@ -22,7 +22,7 @@ import Testing
         let far = try plan(configuration(extensions: "kubernetes_observer:"))
         let error = try #require(far.errors.first)
         #expect(error.hasPrefix("a.yaml:6:3: extensions: there is no extension of type \"kubernetes_observer\""))
-        #expect(error.contains("this build has: file_storage, health_check, "))
+        #expect(error.contains("this build has: api_keys, "))
     }
 
     @Test func olderNamesAreTaken() throws {

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stddef.h>
+#include <unistd.h>
 
 struct martlet_curl_table martlet_curl;
 
@@ -32,4 +33,41 @@ static void load(void) {
 const char *martlet_curl_load(void) {
     pthread_once(&once, load);
     return problem;
+}
+
+static curl_socket_t refuse_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address) {
+    (void)purpose;
+    (void)address;
+    *(_Bool *)context = 1;
+    return CURL_SOCKET_BAD;
+}
+
+void martlet_curl_set_reuse_only(CURL *handle, _Bool *refused) {
+    // Both options exist since 7.17 and take a null pointer, so that they cannot fail.
+    martlet_curl.easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, refused ? refuse_socket : NULL);
+    martlet_curl.easy_setopt(handle, CURLOPT_OPENSOCKETDATA, refused);
+}
+
+static int list_socket(void *context, curl_socket_t opened, curlsocktype purpose) {
+    (void)purpose;
+    struct martlet_curl_sockets *list = context;
+    if (list->count < MARTLET_CURL_MAX_SOCKETS) list->open[list->count++] = opened;
+    return CURL_SOCKOPT_OK;
+}
+
+static int close_listed_socket(void *context, curl_socket_t closed) {
+    struct martlet_curl_sockets *list = context;
+    for (int index = 0; index < list->count; index++) {
+        if (list->open[index] != closed) continue;
+        list->open[index] = list->open[--list->count];
+        break;
+    }
+    return close(closed);
+}
+
+CURLcode martlet_curl_list_sockets(CURL *handle, struct martlet_curl_sockets *list) {
+    CURLcode code = martlet_curl.easy_setopt(handle, CURLOPT_SOCKOPTFUNCTION, list_socket);
+    if (!code) code = martlet_curl.easy_setopt(handle, CURLOPT_SOCKOPTDATA, list);
+    if (!code) code = martlet_curl.easy_setopt(handle, CURLOPT_CLOSESOCKETFUNCTION, close_listed_socket);
+    return code ? code : martlet_curl.easy_setopt(handle, CURLOPT_CLOSESOCKETDATA, list);
 }

@@ -28,10 +28,13 @@ enum CallSlot {
 /// What a span says about a call. Reads one span at a time, in one walk; slices are of the span.
 struct CallWalk: ~Copyable {
     var slots: KeySlots
+    private var memo = TailMemo()
     private(set) var start: UInt64 = 0
     private(set) var end: UInt64 = 0
     /// Encoded Status; empty when there is none.
     private(set) var status = UnsafeRawBufferPointer(start: nil, count: 0)
+    /// The last event named `exception`; empty when there is none.
+    private(set) var exception = UnsafeRawBufferPointer(start: nil, count: 0)
     /// Chunks of a streamed answer that have an event, and when the first and the last came.
     private(set) var chunks = 0
     private(set) var firstChunk: UInt64 = 0
@@ -45,22 +48,38 @@ struct CallWalk: ~Copyable {
     mutating func read(_ payload: UnsafeRawBufferPointer, _ tail: UnsafeRawBufferPointer) -> Bool {
         slots.begin()
         status = UnsafeRawBufferPointer(start: nil, count: 0)
+        exception = UnsafeRawBufferPointer(start: nil, count: 0)
         chunks = 0
         end = 0
-        read(payload)
-        if tail.count > 0 { read(tail) }
+        _ = read(payload)
+        if tail.count > 0, !readByMemo(tail) {
+            _ = read(tail)
+            memo.learn(tail, slots, cost: CallSlot.cost)
+        }
         return slots.present & (1 << UInt64(CallSlot.status) | 1 << UInt64(CallSlot.operation)) != 0
     }
 
-    private mutating func read(_ message: UnsafeRawBufferPointer) {
-        guard message.count > 0, let base = message.baseAddress else { return }
+    /// Reads a tail that ends as the last one did. False when it does not.
+    @inline(__always)
+    private mutating func readByMemo(_ tail: UnsafeRawBufferPointer) -> Bool {
+        guard memo.fits(tail) else { return false }
+        let rest = UnsafeRawBufferPointer(rebasing: tail[..<(tail.count &- memo.size)])
+        // What fits is the same attributes only when it begins where one begins.
+        guard read(rest) else { return false }
+        memo.fill(&slots, tail)
+        return true
+    }
+
+    /// False when the fields do not end where the message does.
+    private mutating func read(_ message: UnsafeRawBufferPointer) -> Bool {
+        guard message.count > 0, let base = message.baseAddress else { return true }
         var at = base.assumingMemoryBound(to: UInt8.self)
         let last = at + message.count
         while at < last {
             let key = at.pointee
             var next = at + 1
             if key & 0x87 == 2 {
-                guard let count = Self.varint(&next, last), count <= UInt64(last - next) else { return }
+                guard let count = Self.varint(&next, last), count <= UInt64(last - next) else { return false }
                 if key == 0x4A {
                     slots.take(next, Int(count))
                 } else {
@@ -68,14 +87,15 @@ struct CallWalk: ~Copyable {
                 }
                 at = next + Int(count)
             } else if key == 0x39 || key == 0x41 {
-                guard last - next >= 8 else { return }
+                guard last - next >= 8 else { return false }
                 let time = UInt64(littleEndian: UnsafeRawPointer(next).loadUnaligned(as: UInt64.self))
                 if key == 0x39 { start = time } else { end = time }
                 at = next + 8
             } else {
-                guard Self.skip(&at, last) else { return }
+                guard Self.skip(&at, last) else { return false }
             }
         }
+        return true
     }
 
     @inline(__always)
@@ -127,11 +147,16 @@ struct CallWalk: ~Copyable {
         }
     }
 
-    /// Chunks of answers have an event of their own in some instrumentations.
+    /// Notes exceptions, and chunks of answers, which have an event of their own in some instrumentations.
     private mutating func look(atEvent event: UnsafeRawBufferPointer) {
-        // Time first, then the name: how they are written. Anything else is no chunk.
+        // Time first, then the name: how they are written. Anything else is neither.
         guard event.count > 11, event[0] == 0x09, event[9] == 0x12, let base = event.baseAddress else { return }
         let size = Int(event[10])
+        if size == 9 {
+            // The last one counts: it is what ended the call.
+            if Self.equals(UnsafeRawBufferPointer(rebasing: event[11...].prefix(9)), "exception") { exception = event }
+            return
+        }
         guard size == 31 || size == 28, event.count >= 11 + size else { return }
         let name = UnsafeRawBufferPointer(rebasing: event[11..<11 + size])
         guard Self.chunkNames.contains(where: { Self.equals(name, $0) }) else { return }

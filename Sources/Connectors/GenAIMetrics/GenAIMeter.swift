@@ -11,10 +11,9 @@ final class GenAIMeter: Sendable {
 
     private enum Family {
         static let calls = 0
-        static let tokens = 1
-        static let errors = 2
-        static let streams = 3
-        static let alias = 4
+        static let errors = 1
+        static let streams = 2
+        static let alias = 3
     }
 
     /// Instruments of the family of calls.
@@ -27,6 +26,8 @@ final class GenAIMeter: Sendable {
         static let cacheRead = 5
         static let cacheWrite = 6
         static let reasoning = 7
+        static let input = 8
+        static let output = 9
     }
 
     /// Instruments of the family of streamed answers.
@@ -107,6 +108,11 @@ final class GenAIMeter: Sendable {
         func sum(_ name: String, _ text: String, _ unit: String) -> MetricInstrument {
             MetricInstrument(name: name, description: text, unit: unit, kind: .sum)
         }
+        func tokens(_ type: String) -> MetricInstrument {
+            MetricInstrument(
+                name: "gen_ai.client.token.usage", description: "Number of input and output tokens used.",
+                unit: "{token}", kind: .histogram(bounds: tokenBounds), attribute: ("gen_ai.token.type", type))
+        }
         var families = [
             [
                 seconds("gen_ai.client.operation.duration", "GenAI operation duration."),
@@ -124,11 +130,7 @@ final class GenAIMeter: Sendable {
                 sum("martlet.genai.cache_read.tokens", "Input tokens read from caches; part of input.", "{token}"),
                 sum("martlet.genai.cache_write.tokens", "Input tokens written to caches; part of input.", "{token}"),
                 sum("martlet.genai.reasoning.tokens", "Output tokens of reasoning; part of output.", "{token}"),
-            ],
-            [
-                MetricInstrument(
-                    name: "gen_ai.client.token.usage", description: "Number of input and output tokens used.",
-                    unit: "{token}", kind: .histogram(bounds: tokenBounds))
+                tokens("input"), tokens("output"),
             ],
             [sum("martlet.genai.errors", "Model calls that failed, by what went wrong.", "{call}")],
             [
@@ -160,6 +162,8 @@ final class GenAIMeter: Sendable {
         /// The dimensions of the resource.
         fileprivate var ofResource: KeySlots
         fileprivate var key = WireWriter(capacity: 512)
+        /// Bits of the slots that the key is made of.
+        fileprivate var ownSlots: UInt64 = 0
         fileprivate var encoded = WireWriter()
 
         init(_ settings: GenAIMetricsSettings) {
@@ -211,12 +215,12 @@ final class GenAIMeter: Sendable {
             if kind.isBillable { return }
         }
         let isError = walk.call.slots.has(CallSlot.errorType) || walk.call.isError
-        makeKey(&walk)
+        makeKey(&walk, withoutError: false)
         guard let series = series(Family.calls, tag: isError ? 1 : 0, recorder, &walk) else { return }
         series.record(walk.call.duration, in: Call.duration)
         if !isCounted { return }
         recordCall(series, walk)
-        recordTokens(recorder, &walk)
+        if isError { recordTokensOfFailed(recorder, &walk) } else { recordTokens(series, walk) }
         if walk.call.chunks > 1 || walk.call.slots.has(CallSlot.firstChunk) { recordStream(isError, recorder, &walk) }
         if isError { countError(recorder, &walk) }
         if settings.alias != nil { recordAlias(isError, recorder, &walk) }
@@ -257,22 +261,27 @@ final class GenAIMeter: Sendable {
     }
 
     @inline(__always)
-    private func recordTokens(_ recorder: MetricRecorder, _ walk: inout Walk) {
+    private func recordTokens(_ series: Series, _ walk: borrowing Walk) {
         let input = walk.call.slots.count(CallSlot.input)
-        if input >= 0, input <= TokenUsage.maximumCount, let series = series(Family.tokens, tag: 0, recorder, &walk) {
-            series.record(Double(input), in: 0)
-        }
+        if input >= 0, input <= TokenUsage.maximumCount { series.record(Double(input), in: Call.input) }
         let output = walk.call.slots.count(CallSlot.output)
-        if output >= 0, output <= TokenUsage.maximumCount, let series = series(Family.tokens, tag: 1, recorder, &walk) {
-            series.record(Double(output), in: 0)
-        }
+        if output >= 0, output <= TokenUsage.maximumCount { series.record(Double(output), in: Call.output) }
+    }
+
+    /// Token usage has no `error.type`: what failed calls used is counted with that of the others.
+    @inline(never)
+    private func recordTokensOfFailed(_ recorder: MetricRecorder, _ walk: inout Walk) {
+        makeKey(&walk, withoutError: true)
+        if let series = series(Family.calls, tag: 0, recorder, &walk) { recordTokens(series, walk) }
+        makeKey(&walk, withoutError: false)
     }
 
     private func countError(_ recorder: MetricRecorder, _ walk: inout Walk) {
         let message = WireFields.payload(of: 2, in: walk.call.status)
         let status = walk.call.slots.count(CallSlot.httpStatus)
         var category = mapping.errorCategory(
-            type: walk.call.slots.text(CallSlot.errorType), message: message, status: status < 0 ? nil : status)
+            type: walk.call.slots.text(CallSlot.errorType), message: message, status: status < 0 ? nil : status,
+            exception: ExceptionEvent(walk.call.exception))
         if category == .none { category = .other }
         series(Family.errors, tag: UInt32(category.rawValue), recorder, &walk)?.add(1, to: 0)
     }
@@ -295,19 +304,57 @@ final class GenAIMeter: Sendable {
 
     /// Writes what tells the attributes of this span's metrics from others.
     @inline(__always)
-    private func makeKey(_ walk: inout Walk) {
+    private func makeKey(_ walk: inout Walk, withoutError: Bool) {
         walk.key.removeAll()
-        for slot in 0..<CallSlot.ownCount where ownSlots & 1 &<< UInt64(slot) != 0 {
-            let value = walk.call.slots.value(slot)
-            walk.key.append(byte: UInt8(truncatingIfNeeded: min(value.count, 255)))
-            if value.count >= 255 { walk.key.append(fixed64: UInt64(value.count)) }
-            walk.key.append(value)
+        walk.ownSlots = withoutError ? ownSlots & ~(1 << UInt64(CallSlot.errorType)) : ownSlots
+        // A length of a byte each, and the values: in one go when they are short, which they are.
+        let room = CallSlot.ownCount &* (1 &+ Self.shortValue)
+        if let start = walk.key.appendUninitialized(room) {
+            var at = start
+            var isShort = true
+            for slot in 0..<CallSlot.ownCount {
+                let bit: UInt64 = 1 &<< UInt64(slot)
+                guard walk.ownSlots & walk.call.slots.present & bit != 0 else {
+                    at.storeBytes(of: 0, as: UInt8.self)
+                    at += 1
+                    continue
+                }
+                let value = walk.call.slots.value(slot)
+                guard value.count <= Self.shortValue, let from = value.baseAddress else {
+                    isShort = false
+                    break
+                }
+                at.storeBytes(of: UInt8(truncatingIfNeeded: value.count), as: UInt8.self)
+                copyShort(from, to: at + 1, value.count)
+                at += 1 &+ value.count
+            }
+            walk.key.truncate(to: isShort ? at - start : 0)
+            if !isShort { makeLongKey(&walk) }
         }
         for index in dimensions.indices {
             withValue(of: index, &walk) { value, key in
                 key.append(varint: UInt64(value.count))
                 key.append(value)
             }
+        }
+    }
+
+    /// Bytes of the longest value whose length is written as one byte.
+    private static let shortValue = 127
+
+    /// Writes the same for long values: their lengths begin with a byte that no short one has.
+    @inline(never)
+    private func makeLongKey(_ walk: inout Walk) {
+        for slot in 0..<CallSlot.ownCount {
+            let isThere = walk.ownSlots & 1 << UInt64(slot) != 0
+            let value = isThere ? walk.call.slots.value(slot) : UnsafeRawBufferPointer(start: nil, count: 0)
+            if value.count > Self.shortValue {
+                walk.key.append(byte: 0xFF)
+                walk.key.append(fixed64: UInt64(value.count))
+            } else {
+                walk.key.append(byte: UInt8(truncatingIfNeeded: value.count))
+            }
+            walk.key.append(value)
         }
     }
 
@@ -360,10 +407,9 @@ final class GenAIMeter: Sendable {
     /// The attributes of the conventions, and those of the family.
     private func appendOwn(_ family: Int, _ tag: UInt32, _ walk: inout Walk) {
         if family == Family.alias { return appendAlias(&walk) }
-        for slot in 0..<CallSlot.ownCount where ownSlots & 1 &<< UInt64(slot) != 0 {
+        for slot in 0..<CallSlot.ownCount where walk.ownSlots & 1 &<< UInt64(slot) != 0 {
             let value = walk.call.slots.value(slot)
             if slot == CallSlot.errorType {
-                if family == Family.tokens { continue }
                 let isError = family == Family.errors || tag == 1
                 if value.count == 0, isError {
                     Self.encoded("_OTHER").withUnsafeBytes { Self.append(Self.name(slot), $0, to: &walk.encoded) }
@@ -372,9 +418,7 @@ final class GenAIMeter: Sendable {
             }
             if value.count > 0 { Self.append(Self.name(slot), value, to: &walk.encoded) }
         }
-        if family == Family.tokens {
-            Self.append("gen_ai.token.type", tag == 0 ? "input" : "output", to: &walk.encoded)
-        } else if family == Family.errors, let category = ErrorCategory(rawValue: UInt8(truncatingIfNeeded: tag)) {
+        if family == Family.errors, let category = ErrorCategory(rawValue: UInt8(truncatingIfNeeded: tag)) {
             Self.append("martlet.genai.error.category", category.metricName, to: &walk.encoded)
         }
     }

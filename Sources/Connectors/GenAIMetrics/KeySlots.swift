@@ -98,7 +98,7 @@ struct KeySlots: ~Copyable {
     @inline(__always)
     private mutating func take(_ key: UnsafePointer<UInt8>, _ count: Int, _ value: UnsafeRawBufferPointer) {
         let guess = Int(successors[last])
-        if guess != 0, isKey(key, count, guess &- 1) { return set(guess &- 1, value) }
+        if guess != 0, isKey(key, count, guess &- 1) { return take(guess &- 1, value) }
         find(key, count, value)
     }
 
@@ -109,18 +109,23 @@ struct KeySlots: ~Copyable {
             guard index != 0 else { return }
             if isKey(key, count, index &- 1) {
                 successors[last] = UInt16(truncatingIfNeeded: index)
-                return set(index &- 1, value)
+                return take(index &- 1, value)
             }
             place = (place &+ 1) & (1 &<< Int(Self.tableBits) &- 1)
         }
     }
 
     @inline(__always)
-    private mutating func set(_ index: Int, _ value: UnsafeRawBufferPointer) {
-        let slot = Int(entries[index].slot)
+    private mutating func take(_ index: Int, _ value: UnsafeRawBufferPointer) {
+        set(Int(entries[index].slot), value)
+        last = index &+ 1
+    }
+
+    /// Gives a slot, of `maximumKeys`, its value.
+    @inline(__always)
+    mutating func set(_ slot: Int, _ value: UnsafeRawBufferPointer) {
         values[slot] = value
         present |= 1 &<< UInt64(slot)
-        last = index &+ 1
     }
 
     @inline(__always)

@@ -8,18 +8,20 @@ internal import Transport
 package final class OTLPHTTPExporter: Exporter {
     private let settings: OTLPHTTPExporterSettings
     private let headers: [(name: String, value: String)]
+    private let authorization: RequestAuthorization
     private let client: HTTPClient
-    private let encoders: BodyEncoderPool
+    private let bodies: ExportBodyEncoder
 
     /// - Throws: `HTTPClientError` or `CompressionError` when the settings cannot work.
-    package init(_ settings: OTLPHTTPExporterSettings) throws {
+    package init(_ settings: OTLPHTTPExporterSettings, _ environment: ComponentEnvironment) throws {
         self.settings = settings
+        authorization = RequestAuthorization(settings.client.authenticator, environment)
         client = try HTTPClient(settings.client.settings)
         headers = settings.requestHeaders
-        encoders = try BodyEncoderPool(settings.client.encoding, level: settings.client.compressionLevel)
+        bodies = try ExportBodyEncoder(settings.client.encoding, level: settings.client.compressionLevel)
     }
 
-    package func start() throws {}
+    package func start() throws { try authorization.check() }
 
     package func shutdown() { client.shutdown() }
 
@@ -28,15 +30,16 @@ package final class OTLPHTTPExporter: Exporter {
             completion(.permanent("no endpoint is configured for \(request.signal.rawValue)"))
             return
         }
-        let body: HTTPRequestBody
+        let message: HTTPClientRequest
         do {
-            body = try makeBody(request)
+            message = HTTPClientRequest(
+                url: url, headers: authorization.authorized(headers, metadata: request.metadata),
+                body: try makeBody(request),
+                timeout: request.timeout)
         } catch {
-            completion(.retryable("cannot encode the request: \(error)", after: nil))
+            completion(.retryable("cannot make the request: \(error)", after: nil))
             return
         }
-        let message = HTTPClientRequest(
-            url: url, headers: headers, body: body, timeout: request.timeout)
         let signal = request.signal
         client.send(message) { result in
             completion(Self.outcome(result, signal))
@@ -46,45 +49,7 @@ package final class OTLPHTTPExporter: Exporter {
     // MARK: Bodies
 
     private func makeBody(_ request: ExportRequest) throws -> HTTPRequestBody {
-        if settings.encoding == .json { return try makeJSONBody(request) }
-        if let whole = WholeBatches(request) {
-            if settings.client.encoding == .identity { return HTTPRequestBody(gathering: whole.slices, owner: whole) }
-            return HTTPRequestBody(try encoders.encode(whole.slices))
-        }
-        var writer = WireWriter(capacity: request.slices.reduce(0) { $0 + $1.byteCount + 1024 })
-        request.encode(into: &writer)
-        return try finish(&writer)
-    }
-
-    private func makeJSONBody(_ request: ExportRequest) throws -> HTTPRequestBody {
-        var wire = WireWriter(capacity: request.slices.reduce(0) { $0 + $1.byteCount + 1024 })
-        request.encode(into: &wire)
-        guard !wire.overflowed else { throw CompressionError.outOfMemory }
-        var text = WireWriter(capacity: wire.count * 2)
-        try OTLPJSONEncoder.encode(wire.bytes, as: .request(of: request.signal), into: &text)
-        return try finish(&text)
-    }
-
-    private func finish(_ writer: inout WireWriter) throws -> HTTPRequestBody {
-        guard !writer.overflowed else { throw CompressionError.outOfMemory }
-        if settings.client.encoding == .identity {
-            let (base, count) = writer.takeStorage()
-            return HTTPRequestBody(OwnedBytes(adopting: base, count: count))
-        }
-        return HTTPRequestBody(try encoders.encode([writer.bytes]))
-    }
-
-    /// A request of whole, unchanged batches: its bytes are theirs, one after the other.
-    private final class WholeBatches: Sendable {
-        private let batches: [TelemetryBatch]
-
-        init?(_ request: ExportRequest) {
-            guard request.slices.allSatisfy({ $0.isWholeBatch && $0.batch.isPristine }) else { return nil }
-            batches = request.slices.map(\.batch)
-        }
-
-        /// Valid as long as this object lives.
-        var slices: [UnsafeRawBufferPointer] { batches.map(\.bytes.buffer) }
+        settings.encoding == .json ? try bodies.json(request) : try bodies.protobuf(request)
     }
 
     // MARK: Answers

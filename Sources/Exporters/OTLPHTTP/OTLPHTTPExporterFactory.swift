@@ -25,7 +25,7 @@ package struct OTLPHTTPExporterFactory: ExporterFactory {
     package func make(
         _ settings: OTLPHTTPExporterSettings, id: ComponentID, environment: ComponentEnvironment
     ) throws -> any Exporter {
-        try OTLPHTTPExporter(settings)
+        try OTLPHTTPExporter(settings, environment)
     }
 }
 

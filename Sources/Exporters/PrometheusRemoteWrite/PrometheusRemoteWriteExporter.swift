@@ -57,6 +57,7 @@ package final class PrometheusRemoteWriteExporter: Exporter {
     private static let answerBytes = 64 << 10
 
     private let settings: PrometheusRemoteWriteSettings
+    private let authorization: RequestAuthorization
     private let client: HTTPClient
     private let metrics: RemoteWriteMetrics
     private let logger: Logger
@@ -66,8 +67,10 @@ package final class PrometheusRemoteWriteExporter: Exporter {
 
     /// - Throws: `HTTPClientError` when the settings cannot work.
     package init(
-        _ settings: PrometheusRemoteWriteSettings, metrics: RemoteWriteMetrics, logger: Logger
+        _ settings: PrometheusRemoteWriteSettings, metrics: RemoteWriteMetrics, logger: Logger,
+        environment: ComponentEnvironment
     ) throws {
+        authorization = RequestAuthorization(settings.client.authenticator, environment)
         self.settings = settings
         self.metrics = metrics
         self.logger = logger
@@ -77,7 +80,7 @@ package final class PrometheusRemoteWriteExporter: Exporter {
         negotiated = Mutex(Negotiated(version: settings.version, maximumBodyBytes: settings.maximumBodyBytes))
     }
 
-    package func start() throws {}
+    package func start() throws { try authorization.check() }
 
     package func shutdown() {
         client.shutdown()
@@ -144,8 +147,10 @@ package final class PrometheusRemoteWriteExporter: Exporter {
             step(attempt.sending.state.withLock { $0.outOfTime(shard) }, shard, attempt)
             return
         }
+        let fields = body.version == .v1 ? headers.first : headers.second
         var message = HTTPClientRequest(
-            url: settings.url, headers: body.version == .v1 ? headers.first : headers.second, body: body.http,
+            url: settings.url, headers: authorization.authorized(fields, metadata: attempt.sending.request.metadata),
+            body: body.http,
             timeout: left, maxResponseBytes: Self.answerBytes)
         if body.version == .v2 { message.wantedHeaders = RemoteWriteAnswer.writtenHeaders }
         client.send(message) { [self] result in

@@ -39,7 +39,7 @@ package struct PrometheusRemoteWriteExporterFactory: ExporterFactory {
     ) throws -> any Exporter {
         try PrometheusRemoteWriteExporter(
             settings, metrics: RemoteWriteMetrics(environment.metrics, exporter: id.description),
-            logger: environment.logger("exporter", id))
+            logger: environment.logger("exporter", id), environment: environment)
     }
 }
 

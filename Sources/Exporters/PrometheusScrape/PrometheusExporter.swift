@@ -24,7 +24,10 @@ package final class PrometheusExporter: Exporter {
         self.settings = settings
         self.environment = environment
         scrape = PrometheusScrape(settings)
-        server = HTTPServer(settings: settings.server, service: PrometheusScrapeService(scrape: scrape))
+        server = HTTPServer(
+            settings: settings.server, service: PrometheusScrapeService(scrape: scrape),
+            telemetry: HTTPServerTelemetry(environment, kind: "exporter", id: id, protocolName: "http"),
+            authenticators: environment.authenticators)
         logger = environment.logger("exporter", id)
         let registry = environment.metrics
         let labels: MetricRegistry.Labels = [("exporter", "\(id)")]

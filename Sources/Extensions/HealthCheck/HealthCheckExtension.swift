@@ -35,7 +35,7 @@ package struct HealthCheckSettings: Sendable {
     package static let defaultPort = 13133
 
     init(from section: ConfigSection) {
-        server = HTTPServerSettings(from: section, defaultPort: Self.defaultPort)
+        server = HTTPServerSettings(from: section, defaultPort: Self.defaultPort, isHarmless: true)
         path = section.nonEmptyString("path") ?? "/"
         if !path.hasPrefix("/") { section.error("path", "must begin with \"/\"") }
         let body = section.section("response_body")
@@ -86,7 +86,10 @@ final class HealthCheckExtension: ServiceExtension {
 
     init(_ settings: HealthCheckSettings, id: ComponentID, environment: ComponentEnvironment) {
         let service = HealthCheckService(settings: settings, readiness: environment.readiness)
-        server = HTTPServer(settings: settings.server, service: service)
+        server = HTTPServer(
+            settings: settings.server, service: service,
+            telemetry: HTTPServerTelemetry(environment, kind: "extension", id: id, protocolName: "http"),
+            authenticators: environment.authenticators)
         address = "\(settings.server.host):\(settings.server.port)"
         logger = environment.logger("extension", id)
         self.environment = environment

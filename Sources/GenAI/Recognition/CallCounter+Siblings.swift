@@ -32,7 +32,8 @@ extension CallCounter {
 
     private func mayHaveSibling(_ index: Int) -> Bool {
         let record = records[index]
-        return record.isCandidate && record.hasUsage && record.parentSpanID != 0 && decisions[index].rule == .none
+        return record.isCandidate && (record.hasUsage || record.error != .none) && record.parentSpanID != 0
+            && decisions[index].rule == .none
     }
 
     private func hasSeveralScopes() -> Bool {
@@ -48,6 +49,7 @@ extension CallCounter {
         let (left, right) = (records[left], records[right])
         return left.parentSpanID == right.parentSpanID && left.traceID == right.traceID && left.kind == right.kind
             && left.input == right.input && left.output == right.output
+            && (left.hasUsage || (left.error != .none) == (right.error != .none))
     }
 
     /// Pairs calls with calls around them, as many as can be: in order of start, each with the one around it, around no
@@ -84,7 +86,8 @@ extension CallCounter {
     private func isAround(_ place: Int, _ innerPlace: Int) -> Bool {
         let (outer, inner) = (records[place], records[innerPlace])
         guard outer.scope != inner.scope, inner.startTime > 0, outer.response == 0 || inner.response == 0,
-            outer.model == inner.model || outer.model == 0 || inner.model == 0
+            outer.model == inner.model || outer.model == 0 || inner.model == 0,
+            outer.hasUsage || outer.error.mayBe(inner.error)
         else { return false }
         if outer.startTime == inner.startTime, outer.endTime == inner.endTime { return place < innerPlace }
         return outer.startTime <= inner.startTime && outer.endTime >= inner.endTime

@@ -6,8 +6,11 @@
 /// - Of two calls one above the other, with the same model and the same tokens (within 2 %), one counts: the one with
 ///   the response id, else the inner one. A call whose tokens are the sum of the calls right below it, of the same
 ///   model, does not count.
+/// - A call without usage does not count above failed calls without usage of the same model and kind, when it failed for
+///   the same reason, or one of them gives none that is known, or it says nothing: wrapper and client report the same
+///   failure.
 /// - Of two calls side by side (below the same span), written by different instrumentations, with the same model and
-///   tokens, the one's time within the other's, one counts: the one with the response id, else the inner one. Some
+///   tokens (or both failed, for one reason), the one's time within the other's, one counts: the one with the response id, else the inner one. Some
 ///   frameworks' spans are no parents of what happens within them. Two with response ids are two calls, or one by the
 ///   first rule.
 ///
@@ -51,6 +54,9 @@ package struct CallCounter: ~Copyable {
         var output: Int64 = 0
         var count = 0
         var isOfModel = true
+        /// How many of them failed without usage, and why; `other` for several reasons.
+        var failures = 0
+        var failure = ErrorCategory.none
         /// The candidate that counts for a call and those above it that repeat it.
         var representative: Int32 = -1
         var hasUsageBelow = false
@@ -77,6 +83,23 @@ package struct CallCounter: ~Copyable {
         guard records.count < maximumSpans else { return false }
         records.append(record)
         return true
+    }
+
+    /// Adds the span of a call. False, and nothing is added, when `maximumSpans` are there.
+    ///
+    /// - Parameters:
+    ///   - model: as `CallRecord.model` has it.
+    ///   - isWrapper: something before has found that the call counts elsewhere.
+    @discardableResult
+    package mutating func add(_ call: UnsafePointer<ModelCall>, model: UInt64, isWrapper: Bool) -> Bool {
+        guard records.count < maximumSpans else { return false }
+        records.append(CallRecord(call, model: model, isWrapper ? .wrapper : call.pointee.aggregate))
+        return true
+    }
+
+    /// Gives `body` the decisions of `decide`, by the order of the records; none, before it.
+    package func withDecisions(_ body: (UnsafeBufferPointer<Decision>) -> Void) {
+        decisions.withUnsafeBufferPointer(body)
     }
 
     /// The decision of `decide` about the record at `index`. Out of range: counts.
@@ -257,7 +280,21 @@ package struct CallCounter: ~Copyable {
                 below[index].representative = children.count == 1 ? children.representative : Int32(index)
             }
         }
+        if repeatsFailure(record, children) {
+            let inner = children.count == 1 && children.representative >= 0 ? Int(children.representative) : nil
+            decisions[index] = Decision(rule: .repeatsDescendant, countedBy: inner)
+            if inner != nil { below[index].representative = children.representative }
+        }
         report(index)
+    }
+
+    /// Whether a failed call is the same as the failed calls below it.
+    private func repeatsFailure(_ record: CallRecord, _ children: Below) -> Bool {
+        guard !record.hasUsage, record.response == 0, record.model != 0, children.count > 0,
+            children.failures == children.count, children.isOfModel
+        else { return false }
+        // A wrapper of a stream may end before the failure comes: it says nothing of its own then.
+        return record.error == .none || record.error.mayBe(children.failure)
     }
 
     /// Adds a candidate to the nearest candidate above it, and tells the aggregates above that they are none of the
@@ -274,6 +311,11 @@ package struct CallCounter: ~Copyable {
             if !isReported, above != index, records[above].isCandidate, decisions[above].rule == .none {
                 isReported = true
                 below[above].count += 1
+                if record.error != .none, !record.hasUsage, record.model != 0 {
+                    below[above].failure =
+                        below[above].failures == 0 || below[above].failure == record.error ? record.error : .other
+                    below[above].failures += 1
+                }
                 below[above].input += max(0, record.input)
                 below[above].output += max(0, record.output)
                 below[above].representative = below[index].representative

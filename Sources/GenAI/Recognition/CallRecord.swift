@@ -19,6 +19,8 @@ package struct CallRecord: Sendable, Equatable {
     package var kind: CallKind
     /// What the span alone says.
     package var aggregate: AggregateRule
+    /// `none` for a call that did not fail.
+    package var error: ErrorCategory
 
     /// True when some count is known.
     package var hasUsage: Bool { input >= 0 || output >= 0 }
@@ -34,6 +36,11 @@ package struct CallRecord: Sendable, Equatable {
 
     /// The same for a caller that knows the hash of the model's name. Only priceable spans are compared by it.
     package init(_ call: UnsafePointer<ModelCall>, model: UInt64) {
+        self.init(call, model: model, call.pointee.aggregate)
+    }
+
+    @inline(__always)
+    init(_ call: UnsafePointer<ModelCall>, model: UInt64, _ aggregate: AggregateRule) {
         traceID = call.pointee.traceID
         spanID = call.pointee.spanID
         parentSpanID = call.pointee.parentSpanID
@@ -45,7 +52,8 @@ package struct CallRecord: Sendable, Equatable {
         input = call.pointee.usage.input ?? -1
         output = call.pointee.usage.output ?? -1
         kind = call.pointee.kind
-        aggregate = call.pointee.aggregate
+        self.aggregate = aggregate
+        error = call.pointee.isFailed ? call.pointee.errorCategory : .none
     }
 
     /// A span that is no AI span. It only links others.
@@ -62,6 +70,7 @@ package struct CallRecord: Sendable, Equatable {
         output = -1
         kind = .other
         aggregate = .none
+        error = .none
     }
 
     /// The record of an encoded span that is no AI span. Nil when it has no parent, and so links nothing to anything.
@@ -93,7 +102,8 @@ package struct CallRecord: Sendable, Equatable {
         left.traceID == right.traceID && left.spanID == right.spanID && left.parentSpanID == right.parentSpanID
             && left.model == right.model && left.response == right.response && left.input == right.input
             && left.output == right.output && left.kind == right.kind && left.aggregate == right.aggregate
-            && left.scope == right.scope && left.startTime == right.startTime && left.endTime == right.endTime
+            && left.error == right.error && left.scope == right.scope && left.startTime == right.startTime
+            && left.endTime == right.endTime
     }
 
     /// Hash of what stays of a model's name without its version.

@@ -1,3 +1,4 @@
+internal import CPrefetch
 internal import Glibc
 
 /// A bounded memory of spans that were counted, so that a request that is sent again does not count twice.
@@ -7,27 +8,46 @@ internal import Glibc
 /// by which one span in 10^14 is taken for another. One owner: shard it by trace id, or lock it.
 package final class CountedSpans {
     /// Slots of a half in a row. The rows of both halves lie beside each other.
-    private static let row = 8
+    fileprivate static let row = 8
+
+    /// What fingerprints are made with: random, so that nobody can choose spans that collide.
+    package struct Key: Sendable {
+        private let words: (UInt64, UInt64, UInt64)
+
+        package init() {
+            words = (.random(in: .min ... .max), .random(in: .min ... .max), .random(in: .min ... .max))
+        }
+
+        /// What stands for a span.
+        package func fingerprint(traceID: (UInt64, UInt64), spanID: UInt64) -> UInt64 {
+            let trace = (traceID.0 ^ words.0).multipliedFullWidth(by: traceID.1 ^ words.1)
+            let mixed = (trace.high ^ trace.low ^ words.2).multipliedFullWidth(by: spanID ^ 0x9E37_79B9_7F4A_7C15)
+            return max(1, mixed.high ^ mixed.low ^ trace.low)
+        }
+    }
 
     /// Most spans that are remembered.
     package let capacity: Int
-    /// Open-addressed, both halves in turn, a row each; 0 is free. At most half of the slots of a half are taken.
+    /// Rows of both halves in turn. A row is filled from its beginning, what finds it full goes to the next one; 0 is
+    /// free. At most half of the slots of a half are taken.
     private let slots: UnsafeMutablePointer<UInt64>
     private let mask: Int
-    private let key: (UInt64, UInt64, UInt64)
+    private let key: Key
     /// Which half is the young one: 0 or `row`.
     private var young = 0
     private var youngCount = 0
 
-    /// - Parameter capacity: rounded up to a power of two, within 64...2^26.
-    package init(capacity: Int = 65_536) {
+    /// - Parameters:
+    ///   - capacity: rounded up to a power of two, within 64...2^26.
+    ///   - key: of the fingerprints that it is given.
+    package init(capacity: Int = 65_536, key: Key = Key()) {
         var size = 64
         while size < min(capacity, 1 << 26) { size *= 2 }
         self.capacity = size
         mask = size / Self.row - 1
         // Zeroed pages cost no memory until a span lands on them.
         slots = Self.zeroed(size * 2)
-        key = (.random(in: .min ... .max), .random(in: .min ... .max), .random(in: .min ... .max))
+        self.key = key
     }
 
     deinit { free(slots) }
@@ -42,50 +62,78 @@ package final class CountedSpans {
         return slots
     }
 
-    /// What stands for a span in this memory.
-    @inline(__always)
-    package func fingerprint(traceID: (UInt64, UInt64), spanID: UInt64) -> UInt64 {
-        let trace = (traceID.0 ^ key.0).multipliedFullWidth(by: traceID.1 ^ key.1)
-        let mixed = (trace.high ^ trace.low ^ key.2).multipliedFullWidth(by: spanID ^ 0x9E37_79B9_7F4A_7C15)
-        return max(1, mixed.high ^ mixed.low ^ trace.low)
+    /// Where the spans of a memory lie, for bringing them near; for any thread, while the memory lives.
+    package struct Places: @unchecked Sendable {
+        // Unchecked: nothing is read or written.
+        fileprivate let slots: UnsafeMutablePointer<UInt64>
+        fileprivate let mask: Int
+
+        /// Asks for the places of a span, which takes a while, before they are needed.
+        package func prefetch(_ fingerprint: UInt64) {
+            let row = slots + (Int(truncatingIfNeeded: fingerprint >> 16) & mask) &* (2 &* CountedSpans.row)
+            martlet_prefetch(row)
+            martlet_prefetch(row + CountedSpans.row)
+        }
     }
 
-    /// Brings the places of a span near, so that many can be on their way at once. The answer is of no use.
-    @inline(__always)
-    package func touch(_ fingerprint: UInt64) -> UInt64 {
-        let place = slots + (Int(truncatingIfNeeded: fingerprint >> 16) & mask) &* (2 &* Self.row)
-        return place[0] | place[Self.row]
-    }
+    package var places: Places { Places(slots: slots, mask: mask) }
 
     /// Remembers a span. False when it was remembered already: it has been counted.
     package func insert(traceID: (UInt64, UInt64), spanID: UInt64) -> Bool {
-        insert(fingerprint(traceID: traceID, spanID: spanID))
+        insert(key.fingerprint(traceID: traceID, spanID: spanID))
     }
 
-    /// The same for a fingerprint.
-    package func insert(_ fingerprint: UInt64) -> Bool {
+    /// Remembers many spans, by their fingerprints; replaces each by 1 when it is new, by 0 when it was remembered.
+    package func insert(_ fingerprints: UnsafeMutableBufferPointer<UInt64>) {
+        for index in fingerprints.indices { fingerprints[index] = insert(fingerprints[index]) ? 1 : 0 }
+    }
+
+    @inline(__always)
+    private func insert(_ fingerprint: UInt64) -> Bool {
+        let row = slots + (Int(truncatingIfNeeded: fingerprint >> 16) & mask) &* (2 &* Self.row)
+        let old = row + (young ^ Self.row)
+        let new = row + young
+        // Without branches that depend on where things lie.
+        var found = 0
+        var used = 0
+        for place in 0..<Self.row {
+            found |= (old[place] == fingerprint ? 1 : 0) | (new[place] == fingerprint ? 1 : 0)
+            used &+= new[place] == 0 ? 0 : 1
+        }
+        if old[Self.row &- 1] != 0 || used == Self.row { return insertBeyond(fingerprint) }
+        if found != 0 { return false }
+        new[used] = fingerprint
+        noteInsertion()
+        return true
+    }
+
+    /// The same for a span one of whose rows is full.
+    @inline(never)
+    private func insertBeyond(_ fingerprint: UInt64) -> Bool {
         if find(fingerprint, young ^ Self.row).isThere { return false }
         let (slot, isThere) = find(fingerprint, young)
         if isThere { return false }
         slots[slot] = fingerprint
-        youngCount += 1
-        if youngCount >= capacity / 2 { turn() }
+        noteInsertion()
         return true
     }
 
-    /// Where a fingerprint is in a half, or the free slot where it would be.
     @inline(__always)
+    private func noteInsertion() {
+        youngCount &+= 1
+        if youngCount >= capacity / 2 { turn() }
+    }
+
+    /// Where a fingerprint is in a half, or the free slot where it would be.
     private func find(_ fingerprint: UInt64, _ half: Int) -> (slot: Int, isThere: Bool) {
         var row = Int(truncatingIfNeeded: fingerprint >> 16) & mask
-        var place = Int(truncatingIfNeeded: fingerprint) & (Self.row &- 1)
         while true {
-            for _ in 0..<Self.row {
-                let slot = row &* (2 &* Self.row) &+ half &+ place
+            for place in 0..<Self.row {
+                let slot = row * (2 * Self.row) + half + place
                 if slots[slot] == fingerprint { return (slot, true) }
                 if slots[slot] == 0 { return (slot, false) }
-                place = (place &+ 1) & (Self.row &- 1)
             }
-            row = (row &+ 1) & mask
+            row = (row + 1) & mask
         }
     }
 

@@ -41,6 +41,8 @@ extension GenAIMapping {
     /// Appends `fields` of a call as attributes of a span. Fields without a value or a name are passed over.
     package func append(_ fields: CallFields, of call: UnsafePointer<ModelCall>, to writer: inout WireWriter) {
         var rest = fields.rawValue
+        let texts = call.pointee.present.rawValue & Self.plainTexts & rest
+        if texts != 0 { rest &= ~appendShort(texts, of: call, to: &writer) }
         while rest != 0 {
             let index = rest.trailingZeroBitCount
             rest &= rest &- 1
@@ -52,6 +54,46 @@ extension GenAIMapping {
                 appendOther(field, key, call, &writer)
             }
         }
+    }
+
+    /// Fields whose value is a text, the mark of the usage excepted. Computed: see `SpanScan`.
+    private static var plainTexts: UInt64 { 1 &<< UInt64(CallField.usageMark.rawValue) &- 1 }
+    /// Bytes of the longest text that is written by `appendShort`: its attribute has lengths of a byte each.
+    private static var shortText: Int { 64 }
+
+    /// Appends those of the texts that are short, and says which ones.
+    @inline(__always)
+    private func appendShort(_ texts: UInt64, of call: UnsafePointer<ModelCall>, to writer: inout WireWriter) -> UInt64
+    {
+        let start = writer.count
+        let room = (GenAIMapping.longestWrittenName + Self.shortText + 48) &* texts.nonzeroBitCount
+        guard let first = writer.appendUninitialized(room) else { return 0 }
+        var at = first
+        var written: UInt64 = 0
+        var rest = texts
+        while rest != 0 {
+            let index = rest.trailingZeroBitCount
+            rest &= rest &- 1
+            let key = writtenKeys[index]
+            let text = call.pointee.texts[index]
+            let size = text.count
+            let sum = key.count &+ 3 &+ size
+            guard key.count > 0, let from = key.baseAddress, size > 0, size <= Self.shortText, sum < 128,
+                let content = text.baseAddress
+            else { continue }
+            written |= 1 &<< UInt64(index)
+            at.storeBytes(of: 0x4A, as: UInt8.self)
+            at.storeBytes(of: UInt8(truncatingIfNeeded: sum), toByteOffset: 1, as: UInt8.self)
+            copyShort(from, to: at + 2, key.count)
+            at += 2 &+ key.count
+            at.storeBytes(of: UInt8(truncatingIfNeeded: size &+ 2), as: UInt8.self)
+            at.storeBytes(of: 0x0A, toByteOffset: 1, as: UInt8.self)
+            at.storeBytes(of: UInt8(truncatingIfNeeded: size), toByteOffset: 2, as: UInt8.self)
+            copyShort(content, to: at + 3, size)
+            at += 3 &+ size
+        }
+        writer.truncate(to: start &+ (at - first))
+        return written
     }
 
     @inline(__always)

@@ -1,23 +1,32 @@
 extension GenAIMapping {
-    /// What went wrong with a call: by `error.type` (or the number in it), then by the text of the error, then by the
-    /// status of the HTTP answer. `none` when none of them says.
+    /// What went wrong with a call: by `error.type` (or the number in it) and the text of the error, then by what an
+    /// exception says, then by the status of the HTTP answer. `none` when none of them says.
     ///
     /// - Parameters:
     ///   - type: `error.type`; may be empty.
-    ///   - message: what the span's status or an exception says; may be empty. Its first 4 KiB are looked at.
+    ///   - message: what the span's status says; may be empty. Its first 4 KiB are looked at.
+    ///   - exception: of an event of the span.
     package func errorCategory(
-        type: UnsafeRawBufferPointer, message: UnsafeRawBufferPointer, status: Int64?
+        type: UnsafeRawBufferPointer, message: UnsafeRawBufferPointer, status: Int64?, exception: ExceptionEvent? = nil
     ) -> ErrorCategory {
-        var status = status
-        if type.count > 0 {
-            if let category = category(ofType: type), category != .invalidRequest || message.count == 0 {
-                return category
-            }
-            status = AttributeValue(text: type).count ?? status
+        var found = category(type, message)
+        if let exception {
+            let further = category(exception.type, exception.message)
+            if further != .none, found == .none || further.isFiner(than: found) { found = further }
         }
-        if message.count > 0, let category = category(ofMessage: message) { return category }
-        if let category = type.count > 0 ? category(ofType: type) : nil { return category }
-        guard let status, status >= 400 else { return .none }
+        guard found == .none, let status, status >= 400 else { return found }
+        return ErrorCategory(status: status)
+    }
+
+    private func category(_ type: UnsafeRawBufferPointer, _ message: UnsafeRawBufferPointer) -> ErrorCategory {
+        let ofType = type.count > 0 ? category(ofType: type) : nil
+        let ofMessage = message.count > 0 ? category(ofMessage: message) : nil
+        if let ofType {
+            guard let ofMessage, ofMessage.isFiner(than: ofType) else { return ofType }
+            return ofMessage
+        }
+        if let ofMessage { return ofMessage }
+        guard type.count > 0, let status = AttributeValue(text: type).count, status >= 400 else { return .none }
         return ErrorCategory(status: status)
     }
 
@@ -53,5 +62,20 @@ extension GenAIMapping {
         let index = operations.findFolded(name)
         if index >= 0 { return operationEntries[index].kind }
         return operationPrefixes.first { $0.prefix.matches(name) }.map { operationEntries[$0.entry].kind }
+    }
+}
+
+extension ErrorCategory {
+    /// Whether two spans that say this and `other` may tell of the same failure.
+    func mayBe(_ other: ErrorCategory) -> Bool { self == other || self == .other || other == .other }
+
+    /// Whether this, from the text of an error, says more than `other`, from its type. Providers put different things
+    /// under one type: what is wrong with a request, why they cannot serve it, and that a budget is spent.
+    fileprivate func isFiner(than other: ErrorCategory) -> Bool {
+        switch other {
+        case .invalidRequest, .server, .other: true
+        case .rateLimit, .authentication: self == .quota
+        default: false
+        }
     }
 }

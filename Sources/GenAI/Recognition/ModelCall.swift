@@ -168,6 +168,8 @@ extension ModelCall {
     package var isStreaming: Bool? {
         present.contains(.streaming) ? numbers[CallField.numberSlots - 1] != 0 : nil
     }
+    /// Whether the call failed: an HTTP status alone, which a retry may have mended, does not say so.
+    package var isFailed: Bool { isError || present.contains(.errorType) }
     /// True when the kind is billed by use and nothing about this span alone speaks against pricing it here.
     package var isPriceable: Bool { kind.isBillable && aggregate == .none }
 

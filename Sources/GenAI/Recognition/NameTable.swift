@@ -140,7 +140,7 @@ struct NameTable {
 
     /// Without a loop for what most names are long: overlapping words from both ends.
     @inline(__always)
-    private static func equal(_ left: UnsafeRawPointer, _ right: UnsafeRawPointer, _ count: Int) -> Bool {
+    static func equal(_ left: UnsafeRawPointer, _ right: UnsafeRawPointer, _ count: Int) -> Bool {
         if count >= 16 {
             if count > 48 { return memcmp(left, right, count) == 0 }
             let middle = count &>> 1 &- 8

@@ -58,9 +58,12 @@ package struct SpanRecogniser: ~Copyable {
         call.pointee.scope = scope.hash
         let found = scan.finish(
             WireCursor(from: scan.read(payload), to: payload),
-            tail.count > 0 ? WireCursor(from: scan.read(tail), to: tail) : nil, scope)
+            tail.count > 0 ? WireCursor(from: scan.read(tail: tail), to: tail) : nil, scope)
         scan.call = idle
-        if found { history |= 1 }
+        if found {
+            history |= 1
+            if scan.plans.hasNotes { scan.plans.useNotes() }
+        }
         return found
     }
 }
@@ -91,8 +94,12 @@ final class SpanScan {
     private var lastKey = 0
     /// Position of the last event's name; -1 at the start.
     var lastEvent = -1
-    private let offsets: (texts: Int, numbers: Int, ranks: Int)
+    let offsets: (texts: Int, numbers: Int, ranks: Int, ranksInPlan: Int)
+    let plans: SpanPlans
+    let memos: UnsafeMutablePointer<OperationMemo>
+    var eventMemo: EventMemo
     var scopeSource: UInt8?
+    var statusMessage = UnsafeRawBufferPointer.nothing
 
     /// Best rule so far, counted from 1; `noRule` without one.
     var rule = SpanScan.noRule
@@ -133,15 +140,22 @@ final class SpanScan {
         // Stored properties of a struct always have an offset.
         offsets = (
             MemoryLayout<ModelCall>.offset(of: \.texts) ?? 0, MemoryLayout<ModelCall>.offset(of: \.numbers) ?? 0,
-            MemoryLayout<ModelCall>.offset(of: \.ranks) ?? 0
+            MemoryLayout<ModelCall>.offset(of: \.ranks) ?? 0, MemoryLayout<SpanPlan>.offset(of: \.ranks) ?? 0
         )
+        plans = SpanPlans(mapping)
+        memos = .allocate(capacity: Self.operationMemos)
+        memos.initialize(repeating: OperationMemo(), count: Self.operationMemos)
+        eventMemo = EventMemo()
         let base = UnsafeMutableRawPointer(idle)
         texts = (base + offsets.texts).assumingMemoryBound(to: UnsafeRawBufferPointer.self)
         numbers = (base + offsets.numbers).assumingMemoryBound(to: UInt64.self)
         ranks = (base + offsets.ranks).assumingMemoryBound(to: UInt8.self)
     }
 
-    deinit { successors.deallocate() }
+    deinit {
+        successors.deallocate()
+        memos.deallocate()
+    }
 
     func begin(_ call: UnsafeMutablePointer<ModelCall>, scopeSource: UInt8?) {
         self.call = call
@@ -152,13 +166,21 @@ final class SpanScan {
         call.pointee.reset()
         ranks.update(repeating: ModelCall.unranked, count: CallField.allCount)
         self.scopeSource = scopeSource
+        statusMessage = .nothing
+        lastKey = 0
+        plans.dropNotes()
+        resetFindings()
+    }
+
+    /// Forgets what attributes have shown.
+    @inline(__always)
+    func resetFindings() {
         rule = Self.noRule
         tentativeRule = Self.noRule
         hasEvidence = false
         isAggregated = false
         mark = 0
         attributeCount = 0
-        lastKey = 0
         inputFlags = []
         outputFlags = []
         hasZeroCost = false
@@ -246,11 +268,22 @@ final class SpanScan {
 
     // MARK: The walk
 
-    /// Reads every field of a span, or of its tail, but for events: the answer is where the first of them begins.
+    /// Reads every field of a span but for events: the answer is where the first of them begins.
     func read(_ bytes: UnsafeRawBufferPointer) -> Address? {
         guard var cursor = WireCursor(bytes) else { return nil }
-        var firstEvent: Address?
         cursor.at = readHead(cursor)
+        if cursor.at < cursor.end, cursor.at.pointee == 0x4A { cursor.at = readByPlan(cursor.at, cursor.end) }
+        return readFields(cursor)
+    }
+
+    /// The same for what was appended to a span.
+    func read(tail bytes: UnsafeRawBufferPointer) -> Address? { WireCursor(bytes).flatMap { readFields($0) } }
+
+    /// The same from some field on.
+    @inline(__always)
+    private func readFields(_ fields: WireCursor) -> Address? {
+        var cursor = fields
+        var firstEvent: Address?
         while cursor.at < cursor.end {
             // In runs, as they are written.
             while cursor.at < cursor.end, cursor.at.pointee == 0x4A {
@@ -258,6 +291,7 @@ final class SpanScan {
                 guard let payload = cursor.payload() else { return firstEvent }
                 read(attribute: payload)
             }
+            if plans.isNoting { plans.stopNoting(cut: false) }
             let start = cursor.at
             guard let tag = cursor.varint() else { return firstEvent }
             if tag & 7 == 2 {
@@ -335,6 +369,8 @@ final class SpanScan {
         while let tag = cursor.varint() {
             if tag == 0x18, let code = cursor.varint() {
                 call.pointee.isError = code == 2
+            } else if tag == 0x12, let text = cursor.payload() {
+                statusMessage = text.rest
             } else {
                 cursor.skipField(tag)
             }
@@ -348,8 +384,12 @@ final class SpanScan {
             call.pointee.marks.insert(.truncated)
             return
         }
-        guard let attribute = WireAttribute(message), attribute.keyCount >= 4 else { return }
-        let index = guessedEntryIndex(attribute.key, attribute.keyCount)
+        guard let attribute = WireAttribute(message) else {
+            if plans.isNoting { plans.stopNoting(cut: true) }
+            return
+        }
+        let index = attribute.keyCount >= 4 ? guessedEntryIndex(attribute.key, attribute.keyCount) : -1
+        if plans.isNoting { plans.note(attribute.key, attribute.keyCount, entry: index) }
         if index >= 0 { apply(entries[index], attribute.value, addedRank: 0) }
     }
 

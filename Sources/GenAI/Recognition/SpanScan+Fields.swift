@@ -201,11 +201,59 @@ extension SpanScan {
         return true
     }
 
-    @inline(__always)
     private func operation(_ text: UnsafeRawBufferPointer) -> OperationEntry? {
         let index = mapping.operations.findFolded(text)
         return index >= 0 ? mapping.operationEntries[index] : operationByPrefix(text)
     }
+
+    /// As `take` with the value of an operation that is found in the table, for a line without options that nothing else
+    /// competes with. False when it is another case, and nothing is changed.
+    @inline(__always)
+    func takeOperationPlainly(_ text: UnsafeRawBufferPointer, isCurrent: Bool, rank: UInt8) -> Bool {
+        guard text.count >= 4, text.count <= 16, let base = text.baseAddress else { return false }
+        // The whole text, in two words that may overlap.
+        let words: (UInt64, UInt64)
+        if text.count >= 8 {
+            words = (
+                base.loadUnaligned(as: UInt64.self),
+                base.loadUnaligned(fromByteOffset: text.count &- 8, as: UInt64.self)
+            )
+        } else {
+            words = (
+                UInt64(base.loadUnaligned(as: UInt32.self)),
+                UInt64(base.loadUnaligned(fromByteOffset: text.count &- 4, as: UInt32.self))
+            )
+        }
+        let slot = (text.count &+ Int(truncatingIfNeeded: words.0 & 0xFF)) & (Self.operationMemos &- 1)
+        if memos[slot].words != words || memos[slot].count != text.count {
+            guard fillMemo(slot, words, text) else { return false }
+        }
+        operationKind = memos[slot].kind
+        let field = CallFields(.operation)
+        let name = memos[slot].name
+        if name.count > 0 { set(.operation, text: name) }
+        ranks[Int(CallField.operation.rawValue)] = rank
+        if isCurrent {
+            if memos[slot].isSame {
+                call.pointee.current.formUnion(field)
+            } else {
+                call.pointee.outdated.formUnion(field)
+            }
+        }
+        return true
+    }
+
+    @inline(never)
+    private func fillMemo(_ slot: Int, _ words: (UInt64, UInt64), _ text: UnsafeRawBufferPointer) -> Bool {
+        guard let entry = operation(text) else { return false }
+        memos[slot] = OperationMemo(
+            words: words, count: text.count, kind: entry.kind, name: entry.name,
+            isSame: entry.name.count > 0 && sameBytes(entry.name, text))
+        return true
+    }
+
+    /// Operations whose entries are at hand, by the length and the first letter of their names; a power of two.
+    static var operationMemos: Int { 16 }
 
     @inline(never)
     private func operationByPrefix(_ text: UnsafeRawBufferPointer) -> OperationEntry? {
@@ -252,4 +300,15 @@ extension SpanScan {
         guard let time = UTCTime.nanoseconds(text), time >= call.pointee.startTime else { return nil }
         return Double(time - call.pointee.startTime) / 1e9
     }
+}
+
+/// The entry of an operation's name of 4 to 16 bytes.
+struct OperationMemo {
+    var words: (UInt64, UInt64) = (0, 0)
+    /// 0: there is none.
+    var count = 0
+    var kind = CallKind.other
+    var name = UnsafeRawBufferPointer.nothing
+    /// The name is the one that it came as.
+    var isSame = false
 }

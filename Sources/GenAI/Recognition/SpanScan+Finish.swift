@@ -24,7 +24,7 @@ extension SpanScan {
         if call.pointee.isError || call.pointee.present.contains(.errorType)
             || call.pointee.present.contains(.httpStatus)
         {
-            settleError()
+            settleError(events, moreEvents)
         }
         return true
     }
@@ -172,13 +172,33 @@ extension SpanScan {
         }
     }
 
-    private func settleError() {
+    private func settleError(_ events: WireCursor?, _ moreEvents: WireCursor?) {
+        let failed = call.pointee.isError || call.pointee.present.contains(.errorType)
+        // What went wrong within a call that did not fail is no error of it.
+        let exception = failed ? lastException(moreEvents) ?? lastException(events) : nil
         let category = mapping.errorCategory(
-            type: text(.errorType) ?? .nothing, message: .nothing, status: count(.httpStatus))
+            type: text(.errorType) ?? .nothing, message: statusMessage, status: count(.httpStatus),
+            exception: exception)
         if category != .none {
             call.pointee.errorCategory = category
-        } else if call.pointee.isError || call.pointee.present.contains(.errorType) {
+        } else if failed {
             call.pointee.errorCategory = .other
         }
+    }
+
+    /// The last one: of several, the one that ended the call.
+    private func lastException(_ fields: WireCursor?) -> ExceptionEvent? {
+        guard var cursor = fields else { return nil }
+        var last: ExceptionEvent?
+        var count = 0
+        while let tag = cursor.varint(), count < SpanRecogniser.maximumEvents {
+            guard tag == 0x5A, let event = cursor.payload() else {
+                cursor.skipField(tag)
+                continue
+            }
+            count += 1
+            if let exception = ExceptionEvent(event.rest) { last = exception }
+        }
+        return last
     }
 }

@@ -5,6 +5,12 @@ extension SpanScan {
         let present = call.pointee.present
         guard present.rawValue & Self.countsOfUsage != 0 || !invalidCounts.isEmpty else { return }
         let isMarked = present.contains(.usageMark)
+        if present.rawValue & Self.countsOfUsage & ~Self.countsOfText == 0, invalidCounts.isEmpty {
+            // Most spans have no other counts, and nothing to be settled.
+            call.pointee.usage.setText(input: count(.input) ?? -1, output: count(.output) ?? -1)
+            if present.contains(.input) { call.pointee.usageRule = isMarked ? .marked : .none }
+            return
+        }
         let read = count(.cacheRead)
         let written = cacheWrites()
         let cached = (read ?? 0) + (written.map { $0.fiveMinutes + $0.oneHour } ?? 0)
@@ -39,11 +45,17 @@ extension SpanScan {
         call.pointee.usage = usage
     }
 
-    private static let countsOfUsage: UInt64 = {
+    // Computed: a stored static is initialised lazily, which costs a test at each use.
+    private static var countsOfUsage: UInt64 {
         let first = UInt64(CallField.input.rawValue)
         let last = UInt64(CallField.imageOutput.rawValue)
-        return (1 << (last + 1)) - (1 << first)
-    }()
+        return (1 &<< (last &+ 1)) &- (1 &<< first)
+    }
+
+    private static var countsOfText: UInt64 {
+        1 &<< UInt64(CallField.input.rawValue) | 1 &<< UInt64(CallField.output.rawValue)
+            | 1 &<< UInt64(CallField.total.rawValue)
+    }
 
     /// The value of a field is not what stands under its current name.
     private func replace(_ field: CallField) {

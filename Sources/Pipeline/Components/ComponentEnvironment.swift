@@ -10,6 +10,12 @@ package struct ComponentEnvironment: Sendable {
     /// Event loops, one per core, shared by all components.
     package let eventLoops: any EventLoopGroup
     package let readiness: Readiness
+    /// What components of this graph share with each other.
+    package let shared = SharedParts()
+    /// Where components show their present state.
+    package let pages: StatusPages
+    /// The authenticators among the extensions. Complete when components start.
+    package let authenticators: AuthenticatorRegistry
     /// The storage extensions in use, by id. Extensions themselves see none.
     package var storages: [ComponentID: any StorageExtension] = [:]
     /// Makes the logger of a component.
@@ -17,12 +23,15 @@ package struct ComponentEnvironment: Sendable {
 
     package init(
         metrics: MetricRegistry, budget: MemoryBudget, eventLoops: any EventLoopGroup, readiness: Readiness,
+        pages: StatusPages = StatusPages(), authenticators: AuthenticatorRegistry = AuthenticatorRegistry(),
         makeLogger: @escaping @Sendable (String) -> Logger
     ) {
         self.metrics = metrics
         self.budget = budget
         self.eventLoops = eventLoops
         self.readiness = readiness
+        self.pages = pages
+        self.authenticators = authenticators
         self.makeLogger = makeLogger
     }
 

@@ -18,14 +18,22 @@ package protocol ExtensionFactory: Sendable {
     /// Reads the settings; faults are recorded in the section, which the caller finishes.
     func settings(from section: ConfigSection) -> Settings
 
+    /// What other components may use an extension of these settings for.
+    func roles(of settings: Settings) -> Set<ExtensionRole>
+
     func make(
         _ settings: Settings, id: ComponentID, environment: ComponentEnvironment
     ) throws -> any ServiceExtension
 }
 
+extension ExtensionFactory {
+    package func roles(of settings: Settings) -> Set<ExtensionRole> { [] }
+}
+
 /// What an extension of a configuration turns out to be.
 package enum PreparedExtension: Sendable {
-    case running(@Sendable (ComponentID, ComponentEnvironment) throws -> any ServiceExtension)
+    case running(
+        roles: Set<ExtensionRole>, @Sendable (ComponentID, ComponentEnvironment) throws -> any ServiceExtension)
     /// Gives others logs on a disk.
     case storage(@Sendable (ComponentID, ComponentEnvironment) throws -> any StorageExtension)
     /// Not a running part: bounds for the process-wide memory budget.
@@ -42,7 +50,7 @@ package struct AnyExtensionFactory: Sendable {
     package init(_ factory: some ExtensionFactory) {
         self.init(factory.descriptor) { section in
             let settings = factory.settings(from: section)
-            return .running { id, environment in
+            return .running(roles: factory.roles(of: settings)) { id, environment in
                 try factory.make(settings, id: id, environment: environment)
             }
         }

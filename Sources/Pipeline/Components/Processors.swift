@@ -22,6 +22,24 @@ package protocol ProcessorFactory: Sendable {
     func make(
         _ settings: Settings, id: ComponentID, signal: Signal, next: any Consumer, environment: ComponentEnvironment
     ) throws -> any Processor
+
+    /// What it takes for a processor of this factory, which runs, to follow other settings. Changes nothing yet. Without
+    /// an implementation of its own every change needs a restart.
+    func change(_ processor: any Processor, to settings: Settings) throws -> SettingsChange
+}
+
+extension ProcessorFactory {
+    package func change(_ processor: any Processor, to settings: Settings) throws -> SettingsChange {
+        .restart(keys: [])
+    }
+}
+
+/// How a running component can follow other settings.
+package enum SettingsChange: Sendable {
+    /// In place: `apply` does it, and cannot fail. Any thread.
+    case inPlace(apply: @Sendable () -> Void)
+    /// Only by a restart. The keys that demand it; none means any.
+    case restart(keys: [String])
 }
 
 /// How a pipeline's exporters group what they send: the keys of otelcol's `batch` processor.
@@ -60,9 +78,11 @@ package struct MemoryLimit: Sendable, Hashable {
 package enum PreparedProcessor: Sendable {
     package typealias Make =
         @Sendable (ComponentID, Signal, any Consumer, ComponentEnvironment) throws -> any Processor
+    /// What it takes for a running processor to follow these settings.
+    package typealias Change = @Sendable (any Processor) throws -> SettingsChange
 
     /// A stage that batches run through.
-    case stage(Make)
+    case stage(Make, Change)
     /// Not a stage: a policy for the queues of the pipeline's exporters.
     case batching(BatchProcessorSettings)
     /// Not a stage: bounds for the process-wide memory budget.
@@ -79,9 +99,10 @@ package struct AnyProcessorFactory: Sendable {
     package init(_ factory: some ProcessorFactory) {
         self.init(factory.descriptor) { section in
             let settings = factory.settings(from: section)
-            return .stage { id, signal, next, environment in
-                try factory.make(settings, id: id, signal: signal, next: next, environment: environment)
-            }
+            return .stage(
+                { id, signal, next, environment in
+                    try factory.make(settings, id: id, signal: signal, next: next, environment: environment)
+                }, { processor in try factory.change(processor, to: settings) })
         }
     }
 

@@ -29,11 +29,15 @@ package struct ExportRequest: Sendable {
     package let slices: [BatchSlice]
     /// Longest time that this attempt may take.
     package let timeout: Duration
+    /// What came along with all of the data: see `RequestContext.metadata`. Of data that was gathered from several
+    /// requests, the keys it was gathered by.
+    package let metadata: [String: [String]]
 
-    package init(signal: Signal, slices: [BatchSlice], timeout: Duration) {
+    package init(signal: Signal, slices: [BatchSlice], timeout: Duration, metadata: [String: [String]] = [:]) {
         self.signal = signal
         self.slices = slices
         self.timeout = timeout
+        self.metadata = metadata
     }
 
     package var itemCount: Int { slices.reduce(0) { $0 + $1.itemCount } }

@@ -7,23 +7,26 @@ internal import Telemetry
 struct GenAICharge {
     /// By `GenAIAccount.TokenType`; 0 when not reported.
     var tokens: InlineArray<5, Int64>
-    var cost = Money.zero
+    var cost: Money
+    /// Of the span, by the account's key.
+    var fingerprint: UInt64
     /// Of the account, by provider and model.
     var series: Int32
     /// False for a call without a cost, whatever `cost` is.
-    var isPriced = false
+    var isPriced: Bool
     /// False for a span that is no call to be billed.
-    var isBillable = true
+    var isBillable: Bool
+}
 
-    @inline(__always)
-    init(_ call: UnsafePointer<ModelCall>, series: Int32) {
-        self.series = series
-        tokens = [
-            call.pointee.usage.input ?? 0, call.pointee.usage.output ?? 0, call.pointee.usage.cacheRead ?? 0,
-            (call.pointee.usage.cacheWrite5m ?? 0) + (call.pointee.usage.cacheWrite1h ?? 0),
-            call.pointee.usage.reasoning ?? 0,
-        ]
-    }
+/// Charges that are to be added. The memory is the caller's; nothing of it is kept.
+struct GenAICharges: @unchecked Sendable {
+    // Unchecked: read and written by the caller's thread alone.
+
+    let all: UnsafePointer<GenAICharge>
+    /// Which of them, at most as many as there are.
+    let chosen: UnsafeBufferPointer<Int32>
+    /// Of the chosen ones, in their order; overwritten.
+    let fingerprints: UnsafeMutableBufferPointer<UInt64>
 }
 
 /// Sums over the calls that a component has counted, and their metrics. Any thread may use it.
@@ -67,9 +70,10 @@ final class GenAIAccount: Sendable {
     }
 
     private struct State: ~Copyable {
-        var counted: CountedSpans?
-        /// Of the spans that are being added.
-        var fingerprints: [UInt64] = []
+        let counted: CountedSpans
+
+        init(_ counted: consuming sending CountedSpans) { self.counted = counted }
+
         var calls = 0
         var tokens = InlineArray<5, Int>(repeating: 0)
         /// The first one is for all names beyond the bound.
@@ -81,7 +85,11 @@ final class GenAIAccount: Sendable {
         var newUnpriced: [Int] = []
     }
 
-    private let state = Mutex(State())
+    /// Of the fingerprints of charges.
+    let key = CountedSpans.Key()
+    /// Of the spans that were counted.
+    let places: CountedSpans.Places
+    private let state: Mutex<State>
     private let countsOnce: Bool
     private let metrics: MetricRegistry
     private let processor: String
@@ -90,6 +98,9 @@ final class GenAIAccount: Sendable {
         self.metrics = metrics
         self.processor = processor
         self.countsOnce = countsOnce
+        let counted = CountedSpans(capacity: Self.rememberedSpans, key: key)
+        places = counted.places
+        state = Mutex(State(counted))
         metrics.counter(
             "martlet_genai_calls", help: "Model calls, each counted once", labels: [("processor", processor)],
             decimal: { [self] in "\(calls)" })
@@ -104,18 +115,19 @@ final class GenAIAccount: Sendable {
 
     /// Adds the calls of one batch, but for spans that were counted before.
     ///
-    /// - Parameters:
-    ///   - spans: the spans of `charges`, in the same order.
-    /// - Returns: indices of those that were counted before.
-    func add(_ charges: [GenAICharge], _ spans: [(trace: (UInt64, UInt64), span: UInt64)]) -> [Int] {
-        var resent: [Int] = []
+    /// - Returns: those of the chosen that were counted before.
+    func add(_ charges: GenAICharges) -> [Int32] {
+        var resent: [Int32] = []
         let (costs, unpriced) = state.withLock { state in
             if countsOnce {
-                let counted = state.counted ?? CountedSpans(capacity: Self.rememberedSpans)
-                state.counted = counted
-                resent = Self.add(charges, spans, once: counted, &state)
-            } else {
-                for charge in charges { Self.add(charge, &state) }
+                state.counted.insert(charges.fingerprints)
+            }
+            for place in charges.chosen.indices {
+                if countsOnce, charges.fingerprints[place] == 0 {
+                    resent.append(charges.chosen[place])
+                } else {
+                    Self.add(charges.all[Int(charges.chosen[place])], &state)
+                }
             }
             if state.newCosts.isEmpty, state.newUnpriced.isEmpty { return ([Int](), [Int]()) }
             defer {
@@ -126,30 +138,6 @@ final class GenAIAccount: Sendable {
         }
         for index in costs { registerCost(index) }
         for index in unpriced { registerUnpriced(index) }
-        return resent
-    }
-
-    private static func add(
-        _ charges: [GenAICharge], _ spans: [(trace: (UInt64, UInt64), span: UInt64)], once counted: CountedSpans,
-        _ state: inout State
-    ) -> [Int] {
-        state.fingerprints.removeAll(keepingCapacity: true)
-        var touched: UInt64 = 0
-        for span in spans {
-            let fingerprint = counted.fingerprint(traceID: span.trace, spanID: span.span)
-            state.fingerprints.append(fingerprint)
-            touched |= counted.touch(fingerprint)
-        }
-        // Never true, which the compiler does not know: the places have to be read before they are needed.
-        if touched == 0, charges.isEmpty { return [] }
-        var resent: [Int] = []
-        for index in charges.indices {
-            if counted.insert(state.fingerprints[index]) {
-                add(charges[index], &state)
-            } else {
-                resent.append(index)
-            }
-        }
         return resent
     }
 

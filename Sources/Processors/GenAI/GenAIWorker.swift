@@ -30,7 +30,6 @@ final class GenAIWorker {
         var isResent: Bool
         /// Fields of which other names are removed.
         var originals: CallFields
-        var charge: GenAICharge
     }
 
     private let mapping: GenAIMapping
@@ -41,14 +40,15 @@ final class GenAIWorker {
     private var scratch = WireWriter()
     private var rewritten = WireWriter()
     private var counter = CallCounter()
-    private var pending: [Pending] = []
+    /// The AI spans of the batch, and what each adds to the account.
+    private var pending = SpanList<Pending>()
+    private var charges = SpanList<GenAICharge>()
     private var tails: [ItemTail] = []
-    private var charges: [GenAICharge] = []
-    private var charged: [(trace: (UInt64, UInt64), span: UInt64)] = []
-    /// Of each charge: which of the pending spans it is.
-    private var owners: [Int] = []
-    /// Items of spans that came before.
-    private var resent: [Int] = []
+    /// Places in `pending` of the spans that are charged, and their fingerprints.
+    private var chosen = SpanList<Int32>()
+    private var fingerprints = SpanList<UInt64>()
+    /// Places of those that came before.
+    private var resent: [Int32] = []
     private var costs: CostAttributes
     private let sizeOfAggregate: Int
     private let changesContent: Bool
@@ -81,7 +81,7 @@ final class GenAIWorker {
         if lastScratch > 0 { _ = scratch.reserve(lastScratch) }
         prices.withReader { look(at: batch, $0) }
         defer { forget() }
-        guard !pending.isEmpty else { return }
+        guard pending.count > 0 else { return }
         counter.decide(.batch)
         charge()
         // When memory was refused for the scratch, the spans go on as they came.
@@ -89,11 +89,11 @@ final class GenAIWorker {
     }
 
     private func forget() {
-        pending.removeAll(keepingCapacity: true)
+        pending.removeAll()
+        charges.removeAll()
+        chosen.removeAll()
+        fingerprints.removeAll()
         tails.removeAll(keepingCapacity: true)
-        charges.removeAll(keepingCapacity: true)
-        charged.removeAll(keepingCapacity: true)
-        owners.removeAll(keepingCapacity: true)
         resent.removeAll()
         counter.removeAll()
         if scratch.count > Self.maximumIdleBytes { scratch = WireWriter() } else { scratch.removeAll() }
@@ -146,33 +146,47 @@ final class GenAIWorker {
             }
             if originals.rawValue != 0 { isRewritten = true }
         }
-        let isBillable = call.pointee.isPriceable
+        // Computed properties of other modules are not inlined, and get a copy of the whole call.
+        let isBillable = call.pointee.kind.isBillable && call.pointee.aggregate == .none
         // Names matter for what is priced alone.
         let names = isBillable ? reader.prepared(call) : nil
-        var record = CallRecord(call, model: names?.pointee.model ?? 0)
-        if present.rawValue & PresentCosts.aggregate.rawValue != 0, isBillable { record.aggregate = .wrapper }
+        let isWrapper = present.rawValue & PresentCosts.aggregate.rawValue != 0 && isBillable
         // Refused beyond the counter's bound: such a span counts as it stands.
-        counter.add(record)
+        counter.add(call, model: names?.pointee.model ?? 0, isWrapper: isWrapper)
+        let hasUsage = call.pointee.usage.hasText
         let costStart = scratch.count
-        var charge = GenAICharge(call, series: names.map { series($0) } ?? 0)
-        if record.isCandidate, let names {
+        let charge = charges.append()
+        charge.pointee.isPriced = false
+        charge.pointee.isBillable = false
+        let isCandidate = isBillable && !isWrapper
+        if isCandidate, let names {
             candidates += 1
-            writeCost(present, reader, names, &charge)
-        } else {
-            charge.isBillable = false
-            let isOther = !record.kind.isBillable && record.aggregate == .none
-            if record.hasUsage, isOther || record.aggregate == .fetch { append(.skipped) }
+            charge.pointee.isBillable = true
+            charge.pointee.series = series(names)
+            let fingerprint = account.key.fingerprint(traceID: call.pointee.traceID, spanID: call.pointee.spanID)
+            charge.pointee.fingerprint = fingerprint
+            account.places.prefetch(fingerprint)
+            call.pointee.usage.copyBilled(to: &charge.pointee.tokens)
+            writeCost(present, reader, names, charge)
+        } else if hasUsage, !isWrapper {
+            let aggregate = call.pointee.aggregate
+            let isOther = !call.pointee.kind.isBillable && aggregate == .none
+            if isOther || aggregate == .fetch { append(.skipped) }
         }
         let costEnd = scratch.count
         // Counting may replace the costs by a status.
-        if costEnd - costStart < sizeOfAggregate, record.hasUsage || record.isCandidate {
+        if costEnd - costStart < sizeOfAggregate, hasUsage || isCandidate {
             _ = scratch.appendUninitialized(sizeOfAggregate - (costEnd - costStart))
         }
-        pending.append(
-            Pending(
-                item: UInt32(index), start: UInt32(start), costStart: UInt32(costStart), costEnd: UInt32(costEnd),
-                isRewritten: isRewritten, hasUsage: record.hasUsage,
-                isResent: present.rawValue & PresentCosts.resent.rawValue != 0, originals: originals, charge: charge))
+        let span = pending.append()
+        span.pointee.item = UInt32(index)
+        span.pointee.start = UInt32(start)
+        span.pointee.costStart = UInt32(costStart)
+        span.pointee.costEnd = UInt32(costEnd)
+        span.pointee.isRewritten = isRewritten
+        span.pointee.hasUsage = hasUsage
+        span.pointee.isResent = present.rawValue & PresentCosts.resent.rawValue != 0
+        span.pointee.originals = originals
     }
 
     @inline(__always)
@@ -189,17 +203,19 @@ final class GenAIWorker {
     @inline(__always)
     private func writeCost(
         _ present: PresentCosts, _ reader: PriceReader, _ names: UnsafeMutablePointer<PreparedCall>,
-        _ charge: inout GenAICharge
+        _ charge: UnsafeMutablePointer<GenAICharge>
     ) {
-        if options.keepsReportedCost, let reported = call.pointee.reportedCost {
-            return keep(reported, present, &charge)
+        if options.keepsReportedCost, call.pointee.present.rawValue & CallFields(.cost).rawValue != 0,
+            let reported = call.pointee.reportedCost
+        {
+            return keep(reported, present, charge)
         }
         guard let parts = names.pointee.cost(of: call) else {
             if names.pointee.isUnknownModel { return append(.noPrice) }
-            return writeAnyCost(reader, &charge)
+            return writeAnyCost(reader, charge)
         }
-        charge.cost = Money(picodollars: Int128(parts.total))
-        charge.isPriced = true
+        charge.pointee.cost = Money(picodollars: Int128(parts.total))
+        charge.pointee.isPriced = true
         // A division by a power of ten rounds correctly.
         var amounts = CostAmounts(
             total: Double(parts.total) / 1e12, input: Double(parts.input) / 1e12, output: Double(parts.output) / 1e12,
@@ -213,14 +229,14 @@ final class GenAIWorker {
         costs.append(amounts, to: &scratch)
     }
 
-    private func writeAnyCost(_ reader: PriceReader, _ charge: inout GenAICharge) {
+    private func writeAnyCost(_ reader: PriceReader, _ charge: UnsafeMutablePointer<GenAICharge>) {
         let result = reader.cost(of: call)
         guard let total = result.cost else {
             if let status = WrittenStatus(result.status) { append(status) }
             return
         }
-        charge.cost = total
-        charge.isPriced = true
+        charge.pointee.cost = total
+        charge.pointee.isPriced = true
         let parts = result.parts
         let isCached = parts.cacheRead != .zero || parts.cacheWrite != .zero
         let savings = isCached ? reader.cacheSavings(of: call, cost: total) ?? .zero : .zero
@@ -235,14 +251,14 @@ final class GenAIWorker {
     private func append(_ status: WrittenStatus) { scratch.append(costs.encoded(status)) }
 
     /// A cost that came with the span.
-    private func keep(_ reported: Double, _ present: PresentCosts, _ charge: inout GenAICharge) {
+    private func keep(_ reported: Double, _ present: PresentCosts, _ charge: UnsafeMutablePointer<GenAICharge>) {
         if let currency = call.pointee.costCurrency, currency.count > 0, !equals(currency, "USD") {
             // Another currency is not converted: the number stays where it is, and is in no sum.
             return append(.skipped)
         }
         guard let amount = Money(reported: reported) else { return append(.skipped) }
-        charge.cost = amount
-        charge.isPriced = true
+        charge.pointee.cost = amount
+        charge.pointee.isPriced = true
         // What another Martlet wrote is complete.
         if present.contains(.ofCollector) { return }
         let isOfProvider = call.pointee.costSource.map { equals($0, "provider") } ?? false
@@ -268,46 +284,52 @@ final class GenAIWorker {
     // MARK: Counting and writing
 
     private func charge() {
-        for index in pending.indices where pending[index].charge.isBillable {
-            guard counter.decision(index).rule == .none, !pending[index].isResent else { continue }
-            charges.append(pending[index].charge)
-            charged.append((counter.records[index].traceID, counter.records[index].spanID))
-            owners.append(index)
+        counter.withDecisions { decisions in
+            for index in 0..<pending.count where charges[index].isBillable {
+                let isCounted = index >= decisions.count || decisions[index].rule == .none
+                guard isCounted, !pending[index].isResent else { continue }
+                chosen.append().initialize(to: Int32(truncatingIfNeeded: index))
+                fingerprints.append().initialize(to: charges[index].fingerprint)
+            }
         }
-        if charges.isEmpty { return }
-        resent = account.add(charges, charged).map { Int(pending[owners[$0]].item) }
+        if chosen.count == 0 { return }
+        resent = account.add(
+            GenAICharges(
+                all: charges.base, chosen: UnsafeBufferPointer(chosen.elements), fingerprints: fingerprints.elements))
     }
 
     private func change(_ batch: TelemetryBatch) {
         var mustRewrite = false
-        for index in pending.indices {
-            let span = pending[index]
-            let decision = counter.decision(index).rule
-            var end = span.costEnd
-            if decision != .none, decision != .fetch, span.hasUsage || span.charge.isBillable {
-                // Counted on another span. There is room for the status, made above.
-                let status = costs.encoded(.aggregate)
-                scratch.replace(at: Int(span.costStart), with: status)
-                end = span.costStart + UInt32(status.count)
-                pending[index].costEnd = end
-            }
-            if span.isRewritten {
-                mustRewrite = true
-            } else if end > span.start {
-                tails.append(ItemTail(item: span.item, start: span.start, count: end - span.start))
+        counter.withDecisions { decisions in
+            for index in 0..<pending.count {
+                let decision = index < decisions.count ? decisions[index].rule : .none
+                if decision != .none, decision != .fetch, pending[index].hasUsage || charges[index].isBillable {
+                    // Counted on another span. There is room for the status, made above.
+                    let status = costs.encoded(.aggregate)
+                    let start = pending[index].costStart
+                    scratch.replace(at: Int(start), with: status)
+                    pending[index].costEnd = start + UInt32(status.count)
+                }
+                let (start, end) = (pending[index].start, pending[index].costEnd)
+                if pending[index].isRewritten {
+                    mustRewrite = true
+                } else if end > start {
+                    tails.append(ItemTail(item: pending[index].item, start: start, count: end - start))
+                }
             }
         }
         if mustRewrite { rewrite(batch) }
         let used = scratch.count
         if !tails.isEmpty { batch.append(tails, from: &scratch) }
-        for item in resent { batch.append(costs.resent, toItem: item) }
+        for place in resent { batch.append(costs.resent, toItem: Int(pending[Int(place)].item)) }
         // The batch has the storage now; the next one will need as much.
         lastScratch = scratch.count == 0 ? min(used, Self.maximumIdleBytes) : 0
     }
 
     /// Writes spans anew of which attributes are replaced, removed or cut: keys are unique in a span.
     private func rewrite(_ batch: TelemetryBatch) {
-        for span in pending where span.isRewritten {
+        for place in 0..<pending.count where pending[place].isRewritten {
+            let span = pending[place]
             let added = UnsafeRawBufferPointer(rebasing: scratch.bytes[Int(span.start)..<Int(span.costEnd)])
             let item = batch.items[Int(span.item)]
             let keys = AttributeKeys(of: added)
@@ -331,5 +353,43 @@ final class GenAIWorker {
             rewritten.append(added)
             if !rewritten.overflowed { batch.replaceItem(Int(span.item), with: rewritten.bytes) }
         }
+    }
+}
+
+/// Values of a plain type, one after the other, that are filled in where they lie. Its memory is kept.
+private struct SpanList<Element>: ~Copyable {
+    private(set) var base: UnsafeMutablePointer<Element>
+    private(set) var count = 0
+    private var capacity = 64
+
+    init() { base = .allocate(capacity: 64) }
+
+    deinit { base.deallocate() }
+
+    var elements: UnsafeMutableBufferPointer<Element> { UnsafeMutableBufferPointer(start: base, count: count) }
+
+    /// One more element, which the caller fills in.
+    @inline(__always)
+    mutating func append() -> UnsafeMutablePointer<Element> {
+        if count == capacity { grow() }
+        count &+= 1
+        return base + (count &- 1)
+    }
+
+    @inline(never)
+    private mutating func grow() {
+        let moved = UnsafeMutablePointer<Element>.allocate(capacity: capacity * 2)
+        moved.moveInitialize(from: base, count: count)
+        base.deallocate()
+        base = moved
+        capacity *= 2
+    }
+
+    mutating func removeAll() { count = 0 }
+
+    @inline(__always)
+    subscript(_ index: Int) -> Element {
+        @inline(__always) get { base[index] }
+        @inline(__always) nonmutating _modify { yield &base[index] }
     }
 }

@@ -6,9 +6,11 @@ internal import Synchronization
 
 /// One shard behind its lock, with what others may know of it without the lock.
 final class LockedShard: @unchecked Sendable {
-    // Sendable: `shard` and `lease` are only touched with `lock` held.
+    // Sendable: `shard`, `policies` and `lease` are only touched with `lock` held.
     private let lock = Mutex<Void>(())
     private var shard: TailShard
+    /// Of the shard's present policies.
+    private var policies: PolicyCounters
     private let lease: MemoryLease
     private var counted = (traces: 0, bytes: 0)
     let eventLoop: any EventLoop
@@ -17,13 +19,23 @@ final class LockedShard: @unchecked Sendable {
     /// Whether a round of decisions is scheduled.
     let isScheduled = Atomic<Bool>(false)
 
-    init(_ shard: consuming TailShard, lease: MemoryLease, eventLoop: any EventLoop) {
+    init(_ shard: consuming TailShard, _ policies: PolicyCounters, lease: MemoryLease, eventLoop: any EventLoop) {
         self.shard = shard
+        self.policies = policies
         self.lease = lease
         self.eventLoop = eventLoop
     }
 
-    /// Works on the shard; then its memory is counted, and its share of `totals`.
+    /// Goes on with other settings and policies; see `TailShard.replace`.
+    func replace(_ settings: TailSettings, _ program: PolicyProgram, _ counters: PolicyCounters) {
+        lock.withLock { _ in
+            policies.add(shard.takeTallies())
+            shard.replace(settings, program)
+            policies = counters
+        }
+    }
+
+    /// Works on the shard; then its memory is counted, its share of `totals`, and what its policies said.
     func withShard<Result>(_ totals: TailTotals, _ body: (inout TailShard) -> Result) -> Result {
         lock.withLock { _ in
             let result = body(&shard)
@@ -32,6 +44,7 @@ final class LockedShard: @unchecked Sendable {
             counted = (shard.traceCount, shard.liveBytes)
             oldest.store(shard.oldest ?? .max, ordering: .relaxed)
             lease.count(shard.heldBytes)
+            if shard.hasTallies { policies.add(shard.takeTallies()) }
             return result
         }
     }
@@ -54,19 +67,22 @@ final class TailBuffer: Sendable {
     private static let spansPerSlice = 2048
     /// Slices of a round before other work of the event loop has its turn.
     private static let slicesPerRound = 2
-    /// Traces that one request may push out.
+    /// Traces that one request may push out, and those of one shard before the next is looked at.
     private static let evictionsPerRequest = 4096
+    private static let evictionsPerSlice = 64
 
     let totals = TailTotals()
     private let shards: [LockedShard]
     private let choice: ShardChoice
     private let outbox: TailOutbox
+    /// Of the logs pipeline that shares this buffer; set before data comes.
+    private let logsOutbox = Mutex<TailOutbox?>(nil)
     private let metrics: TailSamplingMetrics
     private let budget: MemoryBudget
-    private let maximumTraces: Int
-    private let maximumBytes: Int
+    private let maximumTraces = Atomic<Int>(0)
+    private let maximumBytes = Atomic<Int>(0)
     /// Shortest wait that a trace may be given after it has come.
-    private let shortestWait: Int64
+    private let shortestWait = Atomic<Int64>(0)
     private let now: @Sendable () -> Int64
     private let didDecide: @Sendable () -> Void
 
@@ -84,8 +100,7 @@ final class TailBuffer: Sendable {
         self.didDecide = didDecide
         let budget = environment.budget
         self.budget = budget
-        maximumTraces = settings.maximumTraces
-        maximumBytes = settings.maximumBytes ?? max(1 << 20, budget.hardLimit / 2)
+        let policies = PolicyCounters(environment.metrics, program.names)
         let loops = environment.eventLoops
         var random = SystemRandomNumberGenerator()
         let count = settings.shards ?? loops.makeIterator().reduce(0) { count, _ in count + 1 }
@@ -94,19 +109,35 @@ final class TailBuffer: Sendable {
             let shard = TailShard(
                 settings.rules, program, share: count, seed: (random.next(), random.next()),
                 account: { budget.count($0) })
-            return LockedShard(shard, lease: budget.count(0), eventLoop: loops.next())
+            return LockedShard(shard, policies, lease: budget.count(0), eventLoop: loops.next())
         }
+        setBounds(settings)
+    }
+
+    private func setBounds(_ settings: TailSamplingSettings) {
+        maximumTraces.store(settings.maximumTraces, ordering: .relaxed)
+        maximumBytes.store(settings.maximumBytes ?? max(1 << 20, budget.hardLimit / 2), ordering: .relaxed)
         let rules = settings.rules
-        shortestWait = [rules.decisionWait, rules.waitAfterRoot, rules.waitAfterLastSpan].filter { $0 > 0 }.min() ?? 0
+        let waits = [rules.decisionWait, rules.waitAfterRoot, rules.waitAfterLastSpan].filter { $0 > 0 }
+        shortestWait.store(waits.min() ?? 0, ordering: .relaxed)
+    }
+
+    /// Goes on with other policies, waits and bounds. Each trace is decided about by the old or the new policies, whole.
+    func replace(_ settings: TailSamplingSettings, _ program: PolicyProgram, _ counters: PolicyCounters) {
+        setBounds(settings)
+        for shard in shards { shard.replace(settings.rules, program, counters) }
     }
 
     /// Whether the bounds are reached.
     var isFull: Bool {
-        totals.traces.load(ordering: .relaxed) >= maximumTraces || totals.bytes.load(ordering: .relaxed) >= maximumBytes
+        totals.traces.load(ordering: .relaxed) >= maximumTraces.load(ordering: .relaxed)
+            || totals.bytes.load(ordering: .relaxed) >= maximumBytes.load(ordering: .relaxed)
     }
 
     /// Whether kept spans that the next stage does not take fill half of what may be held.
-    var isStuck: Bool { outbox.bytes > maximumBytes / 2 }
+    var isStuck: Bool { outbox.bytes > mostKept }
+    /// Most bytes of kept spans, or of kept log records, that wait for the next stage: half of what may be held.
+    var mostKept: Int { maximumBytes.load(ordering: .relaxed) / 2 }
 
     // MARK: Spans in
 
@@ -127,37 +158,79 @@ final class TailBuffer: Sendable {
         return isComplete
     }
 
+    /// Log records that go on go there from now on.
+    func setLogsOutbox(_ outbox: TailOutbox) { logsOutbox.withLock { $0 = outbox } }
+
+    /// Holds the log records of a batch until their traces are decided about.
+    ///
+    /// - Returns: false when memory was refused for a part of it.
+    func takeLogs(_ batch: TelemetryBatch, _ runs: borrowing TraceRuns) -> Bool {
+        let now = now()
+        var isComplete = true
+        for (index, shard) in shards.enumerated() {
+            let belongs: (TraceRun) -> Bool = { [choice] in choice.shard($0.high, $0.low) == index }
+            guard shards.count == 1 || runs.runs.contains(where: belongs) else { continue }
+            isComplete = work(on: shard) { $0.takeLogs(runs, of: batch, now: now, where: belongs) } && isComplete
+            schedule(shard)
+        }
+        keepBounds()
+        return isComplete
+    }
+
     /// Works on a shard and passes on what it has to say.
-    private func work<Result>(on shard: LockedShard, _ body: (inout TailShard) -> Result) -> Result {
-        let (result, kept, counts, tallies) = shard.withShard(totals) { shard in
+    ///
+    /// - Parameter flushes: whether kept spans go on that do not fill a request yet. Each round ends with that.
+    private func work<Result>(
+        on shard: LockedShard, flushes: Bool = false, _ body: (inout TailShard) -> Result
+    ) -> Result {
+        let (result, kept, logs, counts) = shard.withShard(totals) { shard in
             let result = body(&shard)
-            return (result, shard.takeKept(), shard.takeCounts(), shard.takeTallies())
+            return (result, shard.takeKept(all: flushes), shard.takeKeptLogs(all: flushes), shard.takeCounts())
         }
         metrics.add(counts)
-        metrics.add(tallies)
         outbox.send(kept)
+        if !logs.isEmpty { logsOutbox.withLock { $0 }?.send(logs) }
         return result
     }
 
     /// Decides about the oldest traces until what is held is within the bounds.
     private func keepBounds() {
-        for _ in 0..<Self.evictionsPerRequest {
-            let trigger: DecisionTrigger
-            if totals.traces.load(ordering: .relaxed) > maximumTraces {
-                trigger = .traceCount
-            } else if totals.bytes.load(ordering: .relaxed) > maximumBytes {
-                trigger = .bufferBytes
-            } else if budget.heldBytes > budget.softLimit, totals.bytes.load(ordering: .relaxed) > maximumBytes / 2 {
-                trigger = .memory
-            } else {
-                return
-            }
-            let oldest = shards.min { $0.oldest.load(ordering: .relaxed) < $1.oldest.load(ordering: .relaxed) }
-            guard let oldest, oldest.oldest.load(ordering: .relaxed) < .max else { return }
+        for _ in 0..<Self.evictionsPerRequest / Self.evictionsPerSlice {
+            guard let excess = excess else { return }
+            let ages = shards.map { $0.oldest.load(ordering: .relaxed) }
+            guard let first = ages.indices.min(by: { ages[$0] < ages[$1] }), ages[first] < .max else { return }
+            let next = ages.indices.filter { $0 != first }.map { ages[$0] }.min() ?? .max
             let now = now()
-            _ = work(on: oldest) { $0.decideOldest(trigger, now: now) }
+            work(on: shards[first]) { shard in
+                shard.decideOldest(
+                    excess.trigger, traces: excess.traces, bytes: excess.bytes, olderThan: next,
+                    most: Self.evictionsPerSlice, now: now)
+            }
         }
     }
+
+    /// By how much which bound is passed; nil when none is.
+    private var excess: (trigger: DecisionTrigger, traces: Int, bytes: Int)? {
+        let maximumBytes = maximumBytes.load(ordering: .relaxed)
+        let traces = totals.traces.load(ordering: .relaxed) - maximumTraces.load(ordering: .relaxed)
+        if traces > 0 { return (.traceCount, traces, .max) }
+        let held = totals.bytes.load(ordering: .relaxed)
+        if held > maximumBytes { return (.bufferBytes, .max, held - maximumBytes) }
+        let inAll = budget.heldBytes - budget.softLimit
+        if inAll > 0, held > maximumBytes / 2 { return (.memory, .max, min(inAll, held - maximumBytes / 2)) }
+        return nil
+    }
+
+    /// What is held, for somebody who looks: the bounds, and seconds since the oldest trace came.
+    var status: (traces: Int, bytes: Int, maximumTraces: Int, maximumBytes: Int, oldest: Double, waiting: Int) {
+        let oldest = shards.map { $0.oldest.load(ordering: .relaxed) }.min() ?? .max
+        return (
+            totals.traces.load(ordering: .relaxed), totals.bytes.load(ordering: .relaxed),
+            maximumTraces.load(ordering: .relaxed), maximumBytes.load(ordering: .relaxed),
+            oldest == .max ? 0 : Double(max(0, now() - oldest)) * 1e-9, outbox.bytes
+        )
+    }
+    var shardCount: Int { shards.count }
 
     // MARK: Rounds
 
@@ -169,7 +242,7 @@ final class TailBuffer: Sendable {
     /// Lets a shard rest until the next trace falls due, or may.
     private func rest(_ shard: LockedShard, after due: Int64?) {
         let present = now()
-        let wait = min(due.map { $0 - present } ?? .max, max(shortestWait, Self.shortestRest))
+        let wait = min(due.map { $0 - present } ?? .max, max(shortestWait.load(ordering: .relaxed), Self.shortestRest))
         let nanoseconds = min(max(wait, Self.shortestRest), Self.longestRest)
         shard.eventLoop.scheduleTask(in: .nanoseconds(nanoseconds)) { [weak self] in self?.round(shard) }
     }
@@ -186,20 +259,20 @@ final class TailBuffer: Sendable {
             shard.eventLoop.execute { [weak self] in self?.round(shard) }
             return
         }
-        let (isIdle, due) = shard.withShard(totals) { shard in
+        let (isIdle, due) = work(on: shard, flushes: true) { shard in
             if shard.isMaintenanceDue(now: began) { shard.maintain() }
             return (shard.isIdle, shard.nextDue)
         }
         guard isIdle else { return rest(shard, after: due) }
         shard.isScheduled.store(false, ordering: .releasing)
-        // Spans may have come after the look and before the store.
-        if shard.oldest.load(ordering: .acquiring) < .max { schedule(shard) }
+        // Spans may have come after the look and before the store: traces, or late ones that wait for a round.
+        if !shard.withShard(totals, { $0.isIdle }) { schedule(shard) }
     }
 
     /// Decides about everything that is held.
     func shutDown() {
         for shard in shards {
-            while work(on: shard, { $0.shutDown(now: now(), limit: Self.spansPerSlice) }) {}
+            while work(on: shard, flushes: true, { $0.shutDown(now: now(), limit: Self.spansPerSlice) }) {}
         }
     }
 }

@@ -6,7 +6,7 @@ internal import Sampling
 internal import Synchronization
 internal import Telemetry
 
-/// Kept spans on their way to the next stage. What is refused for now stays here and is handed on again; what will
+/// Kept spans, or log records, on their way to the next stage. What is refused for now stays here and is handed on again; what will
 /// never be taken is counted and logged. Any thread.
 final class TailOutbox: Sendable {
     /// Requests that the next stage has and has not answered for; further ones wait.
@@ -28,17 +28,24 @@ final class TailOutbox: Sendable {
     }
 
     private let state = Mutex(State())
+    private let signal: Signal
     private let next: any Consumer
     private let metrics: TailSamplingMetrics
     private let eventLoop: any EventLoop
     private let logger: Logger
 
-    init(next: any Consumer, metrics: TailSamplingMetrics, eventLoop: any EventLoop, logger: Logger) {
+    init(
+        _ signal: Signal, next: any Consumer, metrics: TailSamplingMetrics, eventLoop: any EventLoop, logger: Logger
+    ) {
+        self.signal = signal
         self.next = next
         self.metrics = metrics
         self.eventLoop = eventLoop
         self.logger = logger
     }
+
+    /// What a request is made of, for log lines.
+    private var unit: String { signal == .logs ? "log_records" : "spans" }
 
     /// Bytes that are not answered for.
     var bytes: Int { state.withLock { $0.bytes } }
@@ -82,7 +89,7 @@ final class TailOutbox: Sendable {
     private func hand(on request: KeptRequest) {
         let receipt = Receipt { [self] error in settle(request, error) }
         do throws(OTLPDecodeError) {
-            let batch = try TelemetryBatch(request.bytes, signal: .traces)
+            let batch = try TelemetryBatch(request.bytes, signal: signal)
             next.consume(batch, context: RequestContext(), receipt: receipt)
         } catch {
             receipt.refuse(ConsumeError(.internal, "\(error)"))
@@ -109,10 +116,10 @@ final class TailOutbox: Sendable {
             return (error != nil, state.drains)
         }
         if isLost, let error {
-            metrics.loss(request.spans, error.code.rawValue)
+            metrics.loss(request.items, signal, error.code.rawValue)
             logger.error(
-                "kept spans were refused by the next stage",
-                metadata: ["spans": "\(request.spans)", "reason": "\(error)"])
+                "what was kept was refused by the next stage",
+                metadata: [unit: "\(request.items)", "reason": "\(error)"])
         }
         if let delay { resume(after: delay) }
         for drain in drains { drain.resume() }
@@ -160,9 +167,9 @@ final class TailOutbox: Sendable {
     }
 
     private func give(up requests: [KeptRequest]) {
-        let spans = requests.reduce(0) { $0 + $1.spans }
-        guard spans > 0 else { return }
-        metrics.loss(spans, "shutdown")
-        logger.error("kept spans were not handed on in time", metadata: ["spans": "\(spans)"])
+        let items = requests.reduce(0) { $0 + $1.items }
+        guard items > 0 else { return }
+        metrics.loss(items, signal, "shutdown")
+        logger.error("what was kept was not handed on in time", metadata: [unit: "\(items)"])
     }
 }

@@ -12,7 +12,7 @@ package struct TailSamplingProcessorFactory: ProcessorFactory {
     package init() {}
 
     package var descriptor: ComponentDescriptor {
-        ComponentDescriptor(type: "tail_sampling", signals: [.traces: .alpha])
+        ComponentDescriptor(type: "tail_sampling", signals: [.traces: .alpha, .logs: .alpha])
     }
 
     package func settings(from section: ConfigSection) -> TailSamplingSettings { TailSamplingSettings(from: section) }
@@ -21,7 +21,15 @@ package struct TailSamplingProcessorFactory: ProcessorFactory {
         _ settings: TailSamplingSettings, id: ComponentID, signal: Signal, next: any Consumer,
         environment: ComponentEnvironment
     ) throws -> any Processor {
-        try TailSamplingProcessor(settings, id: id, next: next, environment: environment)
+        if signal == .logs { return TailLogsProcessor(id: id, settings, next: next, environment: environment) }
+        return try TailSamplingProcessor(settings, id: id, next: next, environment: environment)
+    }
+
+    package func change(_ processor: any Processor, to settings: TailSamplingSettings) throws -> SettingsChange {
+        // The log records of a processor follow what its traces pipeline does.
+        if processor is TailLogsProcessor { return .inPlace {} }
+        guard let processor = processor as? TailSamplingProcessor else { return .restart(keys: []) }
+        return try processor.change(to: settings)
     }
 }
 
@@ -33,26 +41,33 @@ final class TailSamplingProcessor: Processor {
     private let buffer: TailBuffer
     private let outbox: TailOutbox
     private let waiting: WaitingRoom
-    private let blocks: Bool
+    private let registry: MetricRegistry
+    private let current: Mutex<(settings: TailSamplingSettings, program: PolicyProgram)>
+    private let metrics: TailSamplingMetrics
+    private let blocks: Atomic<Bool>
 
     init(
         _ settings: TailSamplingSettings, id: ComponentID, next: any Consumer, environment: ComponentEnvironment,
         now: @escaping @Sendable () -> Int64 = TailSamplingProcessor.uptime
     ) throws {
         let program = try PolicyProgram(settings.policies, stopsAtFirstMatch: settings.stopsAtFirstMatch)
-        let metrics = TailSamplingMetrics(environment.metrics, policies: program.names, id: "\(id)")
+        let metrics = TailSamplingMetrics.of(id, environment)
         let logger = environment.logger("processor", id)
         let outbox = TailOutbox(
-            next: next, metrics: metrics, eventLoop: environment.eventLoops.next(), logger: logger)
+            .traces, next: next, metrics: metrics, eventLoop: environment.eventLoops.next(), logger: logger)
         let waiting = WaitingRoom()
         let buffer = TailBuffer(
             settings, program: program, environment: environment, outbox: outbox, metrics: metrics, now: now
         ) { waiting.admit() }
         waiting.open(buffer)
+        TailCorrelation.of(id, environment).add(buffer)
         self.buffer = buffer
         self.outbox = outbox
         self.waiting = waiting
-        blocks = settings.blocksOnOverflow
+        registry = environment.metrics
+        self.metrics = metrics
+        current = Mutex((settings, program))
+        blocks = Atomic(settings.blocksOnOverflow)
         environment.metrics.gauge(
             "otelcol_processor_tail_sampling_sampling_traces_on_memory", help: "Traces that are held",
             read: { [totals = buffer.totals] in Double(totals.traces.load(ordering: .relaxed)) })
@@ -60,6 +75,7 @@ final class TailSamplingProcessor: Processor {
             "martlet_tail_sampling_buffer_bytes", help: "Bytes of spans that are held",
             labels: [("processor", "\(id)")],
             read: { [totals = buffer.totals] in Double(totals.bytes.load(ordering: .relaxed)) })
+        environment.pages.add(TailStatus.path, "\(id)") { [weak self] in self?.status ?? "{}" }
     }
 
     /// Nanoseconds since some moment before the start.
@@ -75,8 +91,33 @@ final class TailSamplingProcessor: Processor {
             let message = "tail_sampling: the next stage does not take what was kept"
             receipt.refuse(ConsumeError(.queueFull, message, retryAfter: .seconds(1)))
         } else {
-            waiting.take(batch, receipt, mayWait: blocks)
+            waiting.take(batch, receipt, mayWait: blocks.load(ordering: .relaxed))
         }
+    }
+
+    /// What it takes to follow `settings`. In place, traces that are held stay, and are decided about by the new
+    /// policies; decisions that were taken hold for late spans; buckets and rates of policies that are the same go on.
+    ///
+    /// - Throws: `PolicyError`, which reading the settings has recorded before.
+    func change(to settings: TailSamplingSettings) throws -> SettingsChange {
+        let (former, present) = current.withLock { $0 }
+        let fixed = settings.fixedParts(changedFrom: former)
+        guard fixed.isEmpty else { return .restart(keys: fixed) }
+        let program = try PolicyProgram(
+            settings.policies, stopsAtFirstMatch: settings.stopsAtFirstMatch, former: present)
+        return .inPlace { [self] in
+            current.withLock { current in
+                buffer.replace(settings, program, PolicyCounters(registry, program.names))
+                current = (settings, program)
+            }
+            blocks.store(settings.blocksOnOverflow, ordering: .relaxed)
+        }
+    }
+
+    /// See `TailStatus`.
+    private var status: String {
+        let program = current.withLock { $0.program }
+        return TailStatus(buffer, metrics, PolicyCounters(registry, program.names), program).json
     }
 
     func start() throws {}

@@ -26,6 +26,9 @@ package struct TailSamplingSettings: Sendable {
         readTimes(section)
         readBounds(section)
         readCache(section)
+        rules.countsOnce = section.bool("count_once") ?? true
+        let unmatched = section.section("log_correlation").choice("unmatched", ["keep", "drop"])
+        rules.keepsUnmatchedLogs = unmatched != "drop"
         for key in ["tail_storage", "storage"] {
             section.refuse(key, because: "traces are held in memory, bounded by maximum_buffer_bytes")
         }
@@ -88,6 +91,19 @@ package struct TailSamplingSettings: Sendable {
         for policy in policies where policy.rule.needsWholeTrace {
             section.error("policies", "\"\(policy.name)\" cannot be decided with the sampling_strategy \"span-ingest\"")
         }
+    }
+
+    /// Keys that differ from those of `former` and that a running sampler cannot follow.
+    func fixedParts(changedFrom former: TailSamplingSettings) -> [String] {
+        var keys: [String] = []
+        if rules.evaluatesAtIngest != former.rules.evaluatesAtIngest { keys.append("sampling_strategy") }
+        if shards != former.shards { keys.append("num_shards") }
+        if rules.sampledCacheSize != former.rules.sampledCacheSize
+            || rules.nonSampledCacheSize != former.rules.nonSampledCacheSize
+        {
+            keys.append("decision_cache")
+        }
+        return keys
     }
 
     static func nanoseconds(_ duration: Duration) -> Int64 {

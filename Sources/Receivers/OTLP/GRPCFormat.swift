@@ -64,12 +64,23 @@ enum GRPCFormat {
         return (WireBytes(body, dropping: HTTPBodyFraming.prefixBytes), flag == 1)
     }
 
-    /// OK, with one message.
-    static func success(_ message: [UInt8]) -> HTTPAnswer {
+    /// A message with its prefix, not compressed.
+    static func framed(_ message: [UInt8]) -> [UInt8] {
         var body: [UInt8] = [0]
         let length = UInt32(truncatingIfNeeded: message.count)
         for shift in [24, 16, 8, 0] as [UInt32] { body.append(UInt8(truncatingIfNeeded: length >> shift)) }
-        body += message
+        return body + message
+    }
+
+    /// What ends an answer of messages.
+    static func trailers(_ code: StatusCode, _ message: String) -> [(name: String, value: String)] {
+        let status = [(name: "grpc-status", value: String(code.rawValue))]
+        return message.isEmpty ? status : status + [(name: "grpc-message", value: percentEncoded(message))]
+    }
+
+    /// OK, with one message.
+    static func success(_ message: [UInt8]) -> HTTPAnswer {
+        let body = framed(message)
         var answer = HTTPAnswer(
             status: 200, headers: [contentType, ("grpc-accept-encoding", acceptedEncodings)], body: body)
         answer.trailers = [("grpc-status", "0")]

@@ -12,6 +12,7 @@ enum StatusCode: Int32 {
     case unimplemented = 12
     case internalError = 13
     case unavailable = 14
+    case unauthenticated = 16
 }
 
 /// The two encodings of OTLP/HTTP bodies. An answer has the encoding of its request.

@@ -5,14 +5,17 @@ internal import Synchronization
 internal import Telemetry
 package import Transport
 
-/// OTLP over gRPC: the unary `Export` of the three collector services, and the standard health service.
+/// OTLP over gRPC: the unary `Export` of the three collector services, and the standard services for health and
+/// reflection.
 ///
 /// Statuses follow the OTLP specification, section OTLP/gRPC; where that is silent, otelcol's receiver.
 package struct OTLPGRPCService: HTTPService {
     private let settings: OTLPGRPCSettings
     private let routes: [String: OTLPRoute]
     private let intake: OTLPIntake
-    private let isReady: @Sendable () -> Bool
+    private let health: GRPCHealth
+    /// Full names of the services, as they are listed.
+    private let services: [String]
 
     /// - Parameters:
     ///   - routes: by signal.
@@ -23,7 +26,9 @@ package struct OTLPGRPCService: HTTPService {
     ) {
         self.settings = settings
         self.routes = Dictionary(uniqueKeysWithValues: routes.map { (Self.path(of: $0.key), $0.value) })
-        self.isReady = isReady
+        let exports = routes.keys.map { Self.service(of: $0) }
+        services = exports.sorted() + [GRPCHealth.service] + GRPCReflection.services
+        health = GRPCHealth(services: Set(services), isReady: isReady)
         intake = OTLPIntake(
             maximumBytes: settings.maximumMessageSize, decodeLimits: settings.decodeLimits, budget: budget)
     }
@@ -37,9 +42,11 @@ package struct OTLPGRPCService: HTTPService {
         }
     }
 
-    private static let healthCheck = "/grpc.health.v1.Health/Check"
-    /// Most bytes of a call of the health service.
-    private static let healthLimit = 4 << 10
+    /// Full name of its service.
+    private static func service(of signal: Signal) -> String {
+        let path = path(of: signal).dropFirst()
+        return String(path.prefix { $0 != "/" })
+    }
 
     // MARK: The head
 
@@ -52,7 +59,13 @@ package struct OTLPGRPCService: HTTPService {
         guard GRPCFormat.isCall(head) else {
             return .answer(.text(415, "this port speaks OTLP/gRPC: content-type must be application/grpc\n"))
         }
-        if head.path == Self.healthCheck { return .body(limit: Self.healthLimit, lease: nil) }
+        switch head.path {
+        case GRPCHealth.check: return .body(limit: GRPCHealth.messageLimit, lease: nil)
+        case GRPCHealth.watch: return .stream { [health] in health.watch($0) }
+        case _ where GRPCReflection.paths.contains(head.path):
+            return .stream { [services] in GRPCReflection.stream($0, services: services) }
+        default: break
+        }
         guard let route = routes[head.path] else {
             return .answer(GRPCFormat.failure(.unimplemented, "unknown method \(head.path)"))
         }
@@ -66,6 +79,17 @@ package struct OTLPGRPCService: HTTPService {
             return .answer(failure(intake.memoryLimitReached))
         }
         return .body(limit: settings.maximumMessageSize + HTTPBodyFraming.prefixBytes, lease: lease)
+    }
+
+    package func unauthenticated(_ head: HTTPHead, _ failure: AuthenticationFailure) -> HTTPAnswer {
+        var answer: HTTPAnswer
+        if failure.reason == .limited {
+            answer = GRPCFormat.failure(.unavailable, failure.message, retryAfter: failure.retryAfter)
+        } else {
+            answer = GRPCFormat.failure(.unauthenticated, failure.message)
+            answer.headers += failure.httpFields.map { (name: $0.name.lowercased(), value: $0.value) }
+        }
+        return answer
     }
 
     package func bodyTooLarge(_ head: HTTPHead, limit: Int) -> HTTPAnswer {
@@ -90,8 +114,8 @@ package struct OTLPGRPCService: HTTPService {
     // MARK: The body
 
     package func respond(to head: HTTPHead, body: WireBytes, responder: HTTPResponder) {
-        if head.path == Self.healthCheck {
-            responder.send(health(body))
+        if head.path == GRPCHealth.check {
+            responder.send(check(body))
             return
         }
         guard let route = routes[head.path], let encoding = GRPCFormat.encoding(head) else {
@@ -104,7 +128,7 @@ package struct OTLPGRPCService: HTTPService {
             let batch = try intake.batch(of: wire, route.signal)
             let answer = FirstAnswer(responder)
             if let timeout = GRPCFormat.timeout(head) { answer.expire(after: timeout) }
-            let metadata = settings.includeMetadata ? head.metadata : [:]
+            let metadata = settings.metadata.metadata(of: head)
             intake.deliver(batch, to: route, metadata: metadata) { [self] outcome in
                 switch outcome {
                 case .accepted(let rejected, let reason):
@@ -134,16 +158,13 @@ package struct OTLPGRPCService: HTTPService {
 
     // MARK: Health
 
-    /// `HealthCheckResponse`: SERVING is 1, NOT_SERVING 2. A service is named in field 1 of the request; ours are
-    /// known by the names that their methods begin with.
-    private func health(_ body: WireBytes) -> HTTPAnswer {
+    private func check(_ body: WireBytes) -> HTTPAnswer {
         do throws(OTLPRequestError) {
-            let bytes = try GRPCFormat.message(in: body).message.buffer
-            let name = bytes.count > 2 && bytes[0] == 0x0A ? String(decoding: bytes[2...], as: UTF8.self) : ""
-            guard name.isEmpty || routes.keys.contains("/\(name)/Export") else {
-                return GRPCFormat.failure(.notFound, "unknown service \(name)")
+            let (message, isCompressed) = try GRPCFormat.message(in: body)
+            guard !isCompressed else {
+                return GRPCFormat.failure(.unimplemented, "compressed messages are not supported by this method")
             }
-            return GRPCFormat.success([0x08, isReady() ? 1 : 2])
+            return health.answer(message.buffer)
         } catch {
             return failure(error)
         }

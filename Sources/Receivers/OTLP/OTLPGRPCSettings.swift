@@ -7,8 +7,7 @@ package struct OTLPGRPCSettings: Sendable {
     package var server: HTTPServerSettings
     /// Most bytes of a message, as sent and inflated. Key `max_recv_msg_size_mib`.
     package var maximumMessageSize = OTLPHTTPSettings.defaultBodySize
-    /// Carry all call metadata along with the batch. Key `include_metadata`.
-    package var includeMetadata = false
+    package var metadata = MetadataSettings()
     package var decodeLimits = DecodeLimits.default
 
     /// Port that OTLP/gRPC has by specification.
@@ -22,6 +21,6 @@ package struct OTLPGRPCSettings: Sendable {
         if let size = section.integer("max_recv_msg_size_mib", in: 0...1024), size > 0 {
             maximumMessageSize = size << 20
         }
-        includeMetadata = section.bool("include_metadata") ?? false
+        metadata = MetadataSettings(from: section)
     }
 }

@@ -72,6 +72,19 @@ package struct OTLPHTTPService: HTTPService {
             ConsumeError(.memoryLimit, "memory limit reached, try again later", retryAfter: budget.retryAfter))
     }
 
+    /// A browser asks without credentials what it may send.
+    package func needsAuthentication(_ head: HTTPHead) -> Bool {
+        !(head.method == "OPTIONS" && settings.cors?.preflight(head.headers) != nil)
+    }
+
+    package func unauthenticated(_ head: HTTPHead, _ failure: AuthenticationFailure) -> HTTPAnswer {
+        let format = OTLPFormat(contentType: head.headers["content-type"]) ?? .protobuf
+        let code = failure.reason == .limited ? StatusCode.unavailable : .unauthenticated
+        var answer = format.failure(failure.httpStatus, code, failure.message)
+        answer.headers += failure.httpFields
+        return decorate(answer, head)
+    }
+
     package func bodyTooLarge(_ head: HTTPHead, limit: Int) -> HTTPAnswer {
         let format = OTLPFormat(contentType: head.headers["content-type"]) ?? .protobuf
         routes[head.path]?.metrics.requestsFailed.add()
@@ -103,7 +116,7 @@ package struct OTLPHTTPService: HTTPService {
             let inflated = try inflate(body, encoding: head.headers["content-encoding"])
             let wire = try format.wireBytes(of: inflated, signal: route.signal, limit: settings.maximumBodySize)
             let batch = try intake.batch(of: wire, route.signal)
-            let metadata = settings.includeMetadata ? head.metadata : [:]
+            let metadata = settings.metadata.metadata(of: head)
             intake.deliver(batch, to: route, metadata: metadata) { [self] outcome in
                 switch outcome {
                 case .accepted(let rejected, let reason):
@@ -127,14 +140,5 @@ package struct OTLPHTTPService: HTTPService {
             throw OTLPRequestError(error, limit: settings.maximumBodySize)
         }
         return try intake.inflate(body, encoding)
-    }
-}
-
-extension HTTPHead {
-    /// All fields, names in lower case, as they go along with a batch.
-    var metadata: [String: [String]] {
-        var metadata: [String: [String]] = [:]
-        for field in headers.fields { metadata[field.name.lowercased(), default: []].append(field.value) }
-        return metadata
     }
 }

@@ -7,8 +7,7 @@ package struct OTLPHTTPSettings: Sendable {
     /// Most bytes of a body, as sent and inflated. Key `max_request_body_size`.
     package var maximumBodySize = OTLPHTTPSettings.defaultBodySize
     package var cors: CORSPolicy?
-    /// Carry all request headers along with the batch. Key `include_metadata`.
-    package var includeMetadata = false
+    package var metadata = MetadataSettings()
     /// Path of each signal. Keys `traces_url_path`, `metrics_url_path`, `logs_url_path`.
     package var paths: [Signal: String] = [.traces: "/v1/traces", .metrics: "/v1/metrics", .logs: "/v1/logs"]
     package var decodeLimits = DecodeLimits.default

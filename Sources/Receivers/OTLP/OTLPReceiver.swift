@@ -49,7 +49,7 @@ extension OTLPHTTPSettings {
         self.init(server: HTTPServerSettings(from: section, defaultPort: Self.defaultPort))
         maximumBodySize = section.integer("max_request_body_size", in: 0...Self.largestBodySize) ?? 0
         if maximumBodySize == 0 { maximumBodySize = Self.defaultBodySize }
-        includeMetadata = section.bool("include_metadata") ?? false
+        metadata = MetadataSettings(from: section)
         for signal in Signal.allCases {
             let key = "\(signal.rawValue)_url_path"
             guard let path = section.nonEmptyString(key) else { continue }
@@ -110,11 +110,14 @@ final class OTLPReceiver: Receiver {
                     environment.metrics, receiver: id.description, transport: transport, signal: signal))
         }
         var listeners: [Listener] = []
-        func listen(_ name: String, _ server: HTTPServerSettings, _ service: any HTTPService) {
+        func listen(_ name: String, _ transport: String, _ server: HTTPServerSettings, _ service: any HTTPService) {
+            let telemetry = HTTPServerTelemetry(environment, kind: "receiver", id: id, protocolName: transport)
             listeners.append(
                 Listener(
                     name: name, address: "\(server.host):\(server.port)",
-                    server: HTTPServer(settings: server, service: service)))
+                    server: HTTPServer(
+                        settings: server, service: service, telemetry: telemetry,
+                        authenticators: environment.authenticators)))
         }
         if let grpc = settings.grpc {
             var routes: [Signal: OTLPRoute] = [:]
@@ -123,7 +126,7 @@ final class OTLPReceiver: Receiver {
             let service = OTLPGRPCService(settings: grpc, routes: routes, budget: environment.budget) {
                 readiness.isReady
             }
-            listen("OTLP/gRPC", grpc.server, service)
+            listen("OTLP/gRPC", "grpc", grpc.server, service)
         }
         if let http = settings.http {
             var routes: [String: OTLPRoute] = [:]
@@ -131,7 +134,7 @@ final class OTLPReceiver: Receiver {
                 if let path = http.paths[signal] { routes[path] = route(signal, consumer, "http") }
             }
             let service = OTLPHTTPService(settings: http, routes: routes, budget: environment.budget)
-            listen("OTLP/HTTP", http.server, service)
+            listen("OTLP/HTTP", "http", http.server, service)
         }
         self.listeners = listeners
         logger = environment.logger("receiver", id)

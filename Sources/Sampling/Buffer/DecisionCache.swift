@@ -18,9 +18,10 @@ struct DecisionCache: ~Copyable {
     struct Detail {
         /// `Threshold.rejected`; `unknown` when the probability is not known.
         var rejected: UInt64
+        /// Index in `KnownNames.policies`; -1 for none.
         var policy: Int32
-        /// Whether the randomness is that of the program's hash.
-        var addsRandomness: Bool
+        /// Which of `KnownNames.hashes` gave the randomness; 0 when none did, otherwise the index + 1.
+        var hash: UInt8
 
         static let unknown = UInt64.max
     }

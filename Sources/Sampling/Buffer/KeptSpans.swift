@@ -1,18 +1,21 @@
 package import OTLP
 
-/// Spans that go on: requests to hand to the next stage.
+/// Spans, or log records, that go on: requests to hand to the next stage.
 package struct KeptRequest: Sendable {
-    /// An `ExportTraceServiceRequest`.
+    /// An `ExportTraceServiceRequest`, or an `ExportLogsServiceRequest`.
     package let bytes: WireBytes
-    package let spans: Int
+    /// Spans or log records in it.
+    package let items: Int
 }
 
-/// Puts kept spans together to requests. One owner; not thread-safe.
+/// Puts kept spans, or kept log records, together to requests: both kinds of request have the same field numbers. One
+/// owner; not thread-safe.
 struct KeptSpans: ~Copyable {
     /// Bytes from which on a request is complete: 256 KiB.
     static let targetBytes = 256 << 10
 
     private var writer = WireWriter()
+    private var stripped = WireWriter()
     private var spans = 0
     private var openHash: Int?
     private var resourceStart = 0
@@ -27,6 +30,11 @@ struct KeptSpans: ~Copyable {
 
     init(_ account: Accounting?) { self.account = account }
 
+    /// Whether there is nothing to take.
+    var isEmpty: Bool { spans == 0 && finished.isEmpty }
+    /// Bytes of the request that is being filled.
+    var openBytes: Int { writer.count }
+
     /// What a span gets on its way out.
     struct Edit {
         /// The threshold of the rules; see `Verdict.threshold`.
@@ -37,20 +45,28 @@ struct KeptSpans: ~Copyable {
         /// Whether trace states are written at all.
         var writesThreshold: Bool
 
+        /// As it came.
+        static let none = Edit(
+            threshold: nil, randomness: nil, idRandomness: Randomness(truncating: 0), writesThreshold: false)
+
         /// Nothing changes.
         var isPlain: Bool { !writesThreshold || threshold == .always }
     }
 
-    /// Adds a run of spans. `attributes` are encoded fields that each span gets in addition.
+    /// Adds a run of spans.
+    ///
+    /// - Parameters:
+    ///   - attributes: encoded fields that each span gets in addition.
+    ///   - repeats: places in the run, ascending, of spans whose cost is counted on another span.
     mutating func append(
         _ run: UnsafeRawBufferPointer, spans count: Int, of envelope: EnvelopeTable.Envelope, _ edit: Edit,
-        attributes: UnsafeRawBufferPointer
+        attributes: UnsafeRawBufferPointer, repeats: ArraySlice<Int> = []
     ) {
         if openHash != envelope.hash { open(envelope) }
-        if edit.isPlain, attributes.count == 0 {
+        if edit.isPlain, attributes.count == 0, repeats.isEmpty {
             writer.append(run)
         } else {
-            appendEdited(run, edit, attributes)
+            appendEdited(run, edit, attributes, repeats)
         }
         spans += count
         if writer.count >= Self.targetBytes { finish() }
@@ -83,7 +99,7 @@ struct KeptSpans: ~Copyable {
             // A copy of the right size: what the writer has beyond its content would be held too.
             let bytes = WireBytes(copying: writer.bytes, accounting: account?(writer.count))
             if bytes.count == writer.count {
-                finished.append(KeptRequest(bytes: bytes, spans: spans))
+                finished.append(KeptRequest(bytes: bytes, items: spans))
             } else {
                 lostSpans += spans
             }
@@ -102,12 +118,20 @@ struct KeptSpans: ~Copyable {
     // MARK: Spans that change
 
     private mutating func appendEdited(
-        _ run: UnsafeRawBufferPointer, _ edit: Edit, _ attributes: UnsafeRawBufferPointer
+        _ run: UnsafeRawBufferPointer, _ edit: Edit, _ attributes: UnsafeRawBufferPointer, _ repeats: ArraySlice<Int>
     ) {
         guard var fields = FieldCursor(run) else { return }
+        var repeats = repeats
+        var place = 0
         while let key = fields.key() {
-            guard key == 0x12, let span = fields.payload() else { return }
+            guard key == 0x12, var span = fields.payload() else { return }
             let start = writer.count
+            if repeats.first == place {
+                repeats.removeFirst()
+                writeWithoutCost(span)
+                if !stripped.overflowed { span = stripped.bytes }
+            }
+            place += 1
             if edit.isPlain {
                 writer.append(span)
             } else {
@@ -116,6 +140,28 @@ struct KeptSpans: ~Copyable {
             writer.append(attributes)
             writer.wrap(since: start, field: 2)
         }
+    }
+
+    /// Writes a span to `stripped` with the status `aggregate` in place of what its call cost.
+    private mutating func writeWithoutCost(_ span: UnsafeRawBufferPointer) {
+        stripped.removeAll()
+        guard var fields = FieldCursor(span) else { return }
+        var from = fields.at
+        while let key = fields.key() {
+            var isCost = false
+            if key == 0x4A {
+                guard let attribute = fields.payload() else { break }
+                isCost = KeyValue(attribute).map { CallState.isCost($0.key) } ?? false
+            } else if !fields.skip(key) {
+                break
+            }
+            if !isCost { stripped.append(UnsafeRawBufferPointer(start: from, count: fields.at - from)) }
+            from = fields.at
+        }
+        let (key, value): (StaticString, StaticString) = ("gen_ai.cost.status", "aggregate")
+        stripped.append(
+            field: 9, key: UnsafeRawBufferPointer(start: key.utf8Start, count: key.utf8CodeUnitCount),
+            .text(UnsafeRawBufferPointer(start: value.utf8Start, count: value.utf8CodeUnitCount)))
     }
 
     /// A span with the trace state that belongs to it from now on.

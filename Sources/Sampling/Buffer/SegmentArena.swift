@@ -1,7 +1,8 @@
 internal import Glibc
 
-/// The head of a run of spans of one trace that came in one piece; the run's bytes follow it. The bytes are `spans`
-/// fields of a `ScopeSpans`, key and length included, as they leave again.
+/// The head of a run of spans, or log records, of one trace that came in one piece; the run's bytes follow it. The bytes
+/// are `spans` fields of a `ScopeSpans`, or `log_records` fields of a `ScopeLogs`, which have the same number; key and
+/// length included, as they leave again.
 struct Segment {
     static let headerBytes = 24
     /// In `trace`, when nobody holds the segment any more.
@@ -14,8 +15,23 @@ struct Segment {
     var envelope: UInt32
     /// Bytes of the run.
     var bytes: UInt32
-    /// Spans in the run.
-    var spans: UInt32
+    /// Spans in the run, or log records with `logFlag`.
+    private var count: UInt32
+
+    private static let logFlag: UInt32 = 1 << 31
+
+    init(bytes: Int, items: Int, areLogs: Bool) {
+        next = nil
+        trace = Self.dead
+        envelope = 0
+        self.bytes = UInt32(bytes)
+        count = UInt32(items) | (areLogs ? Self.logFlag : 0)
+    }
+
+    /// Spans or log records in the run.
+    var items: Int { Int(count & ~Self.logFlag) }
+    /// Whether they are log records.
+    var areLogs: Bool { count & Self.logFlag != 0 }
 }
 
 extension UnsafeMutablePointer<Segment> {
@@ -193,9 +209,10 @@ struct SegmentArena: ~Copyable {
         munmap(chunk, mapped)
     }
 
-    /// Gives back half of the chunks, at least one, that were spare all the time since the last call.
+    /// Gives back most of the chunks, at least one, that were spare all the time since the last call: three of four, so that
+    /// after a burst little is left in a few seconds, and load that comes in waves keeps some.
     mutating func trim() {
-        var surplus = (leastSpare + 1) / 2
+        var surplus = leastSpare - leastSpare / 4
         while surplus > 0, let chunk = spare {
             spare = chunk.pointee.next
             spareCount -= 1

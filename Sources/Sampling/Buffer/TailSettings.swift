@@ -1,3 +1,5 @@
+package import GenAI
+
 /// When and how traces are decided about. Times are in nanoseconds; 0 switches an optional bound off.
 package struct TailSettings: Sendable {
     /// `decision_wait`: from the first span.
@@ -25,6 +27,10 @@ package struct TailSettings: Sendable {
     package var writesReason = false
     /// `dry_run`: everything is kept, with attributes that say what would have happened.
     package var isDryRun = false
+    /// `count_once`: of spans that record the same call one counts in sums of usage, and the others lose their cost.
+    package var countsOnce = true
+    /// `log_correlation::unmatched`: log records go on whose trace has not come by the time of its decision.
+    package var keepsUnmatchedLogs = true
     /// `drop_pending_traces_on_shutdown`.
     package var dropsAtShutdown = false
 
@@ -90,7 +96,16 @@ package struct TailCounts: Sendable {
     package var lateSampledSpans = 0
     package var lateDiscardedSpans = 0
     package var tooLarge = 0
-    /// Spans for which there was no memory.
+    /// Spans whose cost was found to repeat that of another span, and what it adds up to.
+    package var repeatedCalls = 0
+    package var repeatedCost = Money.zero
+    /// Log records by what became of them: kept with their trace, let go with it, without a decision to follow, and
+    /// without a trace id.
+    package var keptLogs = 0
+    package var discardedLogs = 0
+    package var unmatchedLogs = 0
+    package var tracelessLogs = 0
+    /// Spans and log records for which there was no memory.
     package var lostSpans = 0
     /// Traces by trigger, in the order of `DecisionTrigger`.
     package var triggers = [Int](repeating: 0, count: DecisionTrigger.allCases.count)

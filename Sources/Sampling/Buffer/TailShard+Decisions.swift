@@ -1,3 +1,4 @@
+internal import GenAI
 internal import OTLP
 
 extension TailShard {
@@ -17,6 +18,8 @@ extension TailShard {
             case .root: (record.pointee.rootSeen, settings.waitAfterRoot)
             case .idle: (record.pointee.lastSeen, settings.waitAfterLastSpan)
             }
+        // Switched off since the trace came.
+        guard wait > 0 || list == .age else { return .max }
         let (sum, overflow) = from.addingReportingOverflow(wait)
         return overflow ? .max : sum
     }
@@ -58,6 +61,20 @@ extension TailShard {
         return true
     }
 
+    /// Decides about the oldest traces until `traces` of them or `bytes` of their spans are gone, as long as they are
+    /// older than `limit`; at most `most` traces.
+    package mutating func decideOldest(
+        _ trigger: DecisionTrigger, traces: Int, bytes: Int, olderThan limit: Int64, most: Int, now: Int64
+    ) {
+        let before = (traces: table.count, bytes: arena.liveBytes)
+        for _ in 0..<most {
+            guard before.traces - table.count < traces, before.bytes - arena.liveBytes < bytes, let oldest,
+                oldest <= limit
+            else { return }
+            decideOldest(trigger, now: now)
+        }
+    }
+
     /// At the end: decides about up to `limit` traces, or lets them go undecided (`drop_pending_traces_on_shutdown`).
     ///
     /// - Returns: whether traces are left.
@@ -65,8 +82,12 @@ extension TailShard {
         for _ in 0..<limit {
             if settings.dropsAtShutdown {
                 let slot = table.first(.age)
-                guard slot != TraceTable.none else { return false }
-                finish(slot, Verdict(decision: .notSampled), .shutdown, now)
+                guard slot != TraceTable.none, let record = table.records?[Int(slot)] else { return false }
+                if record.spans == 0 {
+                    releaseLogs(slot)
+                } else {
+                    finish(slot, Verdict(decision: .notSampled), .shutdown, now)
+                }
             } else if !decideOldest(.shutdown, now: now) {
                 return false
             }
@@ -79,29 +100,46 @@ extension TailShard {
     /// Asks the policies about a trace and acts on it.
     mutating func decide(_ slot: UInt32, _ trigger: DecisionTrigger, _ now: Int64) {
         guard let record = table.records.map({ $0 + Int(slot) }) else { return }
+        if record.pointee.spans == 0 { return releaseLogs(slot) }
         if settings.evaluatesAtIngest {
             // Everything has been asked as it came.
             let pending = record.pointee.pendingPolicy
+            let policy = pending >= 0 ? Int(pending) : nil
             let verdict =
-                pending < 0
+                pending == TraceRecord.nothingPending
                 ? Verdict(decision: .notSampled)
-                : Verdict(decision: .sampled, policy: Int(pending), threshold: .always)
+                : Verdict(decision: .sampled, policy: policy, threshold: .always)
             return finish(slot, verdict, trigger, now)
         }
         gather(slot, from: record.pointee.head)
+        if settings.countsOnce, facts.mayRepeatCalls { countOnce(slot, record) }
         decisions &+= 1
+        hasTallies = true
         let isTimed = decisions % PolicyTally.timedEvery == 0
         finish(slot, program.verdict(facts, now: now, isTimed: isTimed, tallies: &tallies), trigger, now)
     }
 
+    /// Compares a trace's calls; when the facts counted one that repeats another, or the other way round, they are
+    /// gathered again.
+    private mutating func countOnce(_ slot: UInt32, _ record: UnsafeMutablePointer<TraceRecord>) {
+        repeated.find(record.pointee.head, envelopes)
+        counts.repeatedCalls += repeated.priced.count
+        counts.repeatedCost += repeated.cost
+        if program.plan.sumsUsage { gather(slot, from: record.pointee.head, repeats: repeated.places) }
+    }
+
     /// Reads a trace's spans, from a segment on, for the policies.
-    mutating func gather(_ slot: UInt32, from segment: UnsafeMutablePointer<Segment>?) {
+    ///
+    /// - Parameter repeats: places of spans whose usage does not count; nil goes by what the spans say.
+    mutating func gather(_ slot: UInt32, from segment: UnsafeMutablePointer<Segment>?, repeats: [Int]? = nil) {
         guard let record = table.records.map({ $0 + Int(slot) }) else { return }
-        facts.begin((record.pointee.high, record.pointee.low))
+        facts.begin((record.pointee.high, record.pointee.low), repeats: repeats)
         var last = EnvelopeTable.none
         var bits = ConditionBits()
         var next = segment
         while let current = next {
+            next = current.pointee.next
+            if current.pointee.areLogs { continue }
             let index = current.pointee.envelope
             if index != last {
                 last = index
@@ -114,13 +152,14 @@ extension TailShard {
                 facts.add(resource: envelope.resource, scope: envelope.scope)
             }
             facts.add(run: current.content, resourceBits: bits)
-            next = current.pointee.next
         }
     }
 
     /// Acts on a decision: hands the spans on or lets them go, and remembers it.
     mutating func finish(_ slot: UInt32, _ verdict: Verdict, _ trigger: DecisionTrigger, _ now: Int64) {
         guard let record = table.records.map({ $0[Int(slot)] }) else { return }
+        var verdict = verdict
+        verdict.policy = verdict.policy.map { Int(known.policy($0)) }
         counts.triggers[trigger.rawValue] += 1
         counts.removalAges.append(Double(now - record.firstSeen) * 1e-9)
         switch verdict.decision {
@@ -132,43 +171,67 @@ extension TailShard {
             counts.sampledSpans += Int(record.spans)
             let detail = DecisionCache.Detail(
                 rejected: verdict.threshold?.rejected ?? DecisionCache.Detail.unknown,
-                policy: Int32(verdict.policy ?? -1), addsRandomness: verdict.randomness != nil)
+                policy: Int32(verdict.policy ?? -1), hash: verdict.randomness == nil ? 0 : known.hash)
             sampledCache.insert(record.high, record.low, second: Self.second(now), detail: detail)
         } else {
             counts.discardedSpans += Int(record.spans)
             nonSampledCache.insert(record.high, record.low, second: Self.second(now))
         }
+        if verdict.isSampled {
+            counts.keptLogs += Int(record.logs)
+        } else {
+            counts.discardedLogs += Int(record.logs)
+        }
         let isKept = verdict.isSampled || settings.isDryRun
+        var repeats = repeated.priced[...]
+        var place = 0
         var next = record.head
         while let segment = next {
             next = segment.pointee.next
             let envelope = segment.pointee.envelope
-            if isKept { emit(segment, envelope, verdict, trigger, (record.high, record.low)) }
+            var ofRun: ArraySlice<Int> = []
+            if !segment.pointee.areLogs {
+                let end = place + segment.pointee.items
+                if let first = repeats.first, first < end {
+                    let start = place
+                    ofRun = repeats.prefix { $0 < end }.map { $0 - start }[...]
+                    repeats = repeats.dropFirst(ofRun.count)
+                }
+                place = end
+            }
+            if isKept { emit(segment, envelope, verdict, trigger, (record.high, record.low), repeats: ofRun) }
             envelopes.release(envelope)
             arena.release(segment)
         }
+        repeated.clear()
         table.remove(slot)
     }
 
-    /// Hands a segment's spans on.
+    /// Hands a segment's spans, or log records, on. The verdict's policy is an index in `known.policies`.
     mutating func emit(
         _ segment: UnsafeMutablePointer<Segment>, _ envelope: UInt32, _ verdict: Verdict, _ trigger: DecisionTrigger,
-        _ id: (high: UInt64, low: UInt64)
+        _ id: (high: UInt64, low: UInt64), repeats: ArraySlice<Int> = []
     ) {
         reason.removeAll()
-        if settings.writesReason || settings.isDryRun { writeReason(verdict, trigger) }
+        let areLogs = segment.pointee.areLogs
+        if settings.writesReason || settings.isDryRun { writeReason(verdict, trigger, field: areLogs ? 6 : 9) }
+        if areLogs {
+            return keptLogs.append(
+                segment.content, spans: segment.pointee.items, of: envelopes[envelope], .none, attributes: reason.bytes)
+        }
         let edit = KeptSpans.Edit(
             threshold: verdict.threshold, randomness: verdict.randomness,
             idRandomness: Randomness(truncating: id.low),
             writesThreshold: settings.writesThreshold && !settings.isDryRun)
         kept.append(
-            segment.content, spans: Int(segment.pointee.spans), of: envelopes[envelope], edit,
-            attributes: reason.bytes)
+            segment.content, spans: segment.pointee.items, of: envelopes[envelope], edit,
+            attributes: reason.bytes, repeats: repeats)
     }
 
     // MARK: Reasons
 
-    private mutating func writeReason(_ verdict: Verdict, _ trigger: DecisionTrigger) {
+    /// - Parameter field: number of the attributes: 9 in a span, 6 in a log record.
+    private mutating func writeReason(_ verdict: Verdict, _ trigger: DecisionTrigger, field: UInt32) {
         if settings.isDryRun {
             let decision: StaticString =
                 switch verdict.decision {
@@ -176,22 +239,24 @@ extension TailShard {
                 case .dropped: "dropped"
                 default: "not_sampled"
                 }
-            write("tailsampling.decision", decision)
+            write(field, "tailsampling.decision", decision)
         }
-        if let policy = verdict.policy, program.names.indices.contains(policy) {
-            Array(program.names[policy].utf8).withUnsafeBytes { name in
-                reason.append(field: 9, key: Self.bytes("tailsampling.policy"), .text(name))
+        if let policy = verdict.policy, known.policies.indices.contains(policy) {
+            Array(known.policies[policy].utf8).withUnsafeBytes { name in
+                reason.append(field: field, key: Self.bytes("tailsampling.policy"), .text(name))
             }
         }
-        write("tailsampling.trigger", trigger.name)
+        write(field, "tailsampling.trigger", trigger.name)
         if verdict.isSampled, let threshold = verdict.threshold {
-            reason.append(field: 9, key: Self.bytes("tailsampling.rate"), .double(threshold.adjustedCount))
+            reason.append(field: field, key: Self.bytes("tailsampling.rate"), .double(threshold.adjustedCount))
         }
-        if trigger == .late { reason.append(field: 9, key: Self.bytes("tailsampling.cached_decision"), .bool(true)) }
+        if trigger == .late {
+            reason.append(field: field, key: Self.bytes("tailsampling.cached_decision"), .bool(true))
+        }
     }
 
-    private mutating func write(_ key: StaticString, _ value: StaticString) {
-        reason.append(field: 9, key: Self.bytes(key), .text(Self.bytes(value)))
+    private mutating func write(_ field: UInt32, _ key: StaticString, _ value: StaticString) {
+        reason.append(field: field, key: Self.bytes(key), .text(Self.bytes(value)))
     }
 
     private static func bytes(_ text: StaticString) -> UnsafeRawBufferPointer {

@@ -6,8 +6,9 @@ package import OTLP
 /// A request's spans are copied, run by run, into chunks that are given back whole: the request may go although some of
 /// its traces stay. Every trace is decided about once; its later spans follow. One owner; not thread-safe.
 package struct TailShard: ~Copyable {
-    let settings: TailSettings
-    let program: PolicyProgram
+    var settings: TailSettings
+    var program: PolicyProgram
+    var known: KnownNames
     var arena = SegmentArena()
     var envelopes = EnvelopeTable()
     var table: TraceTable
@@ -15,7 +16,9 @@ package struct TailShard: ~Copyable {
     var sampledCache: DecisionCache
     var nonSampledCache: DecisionCache
     var kept: KeptSpans
+    var keptLogs: KeptSpans
     var reason = WireWriter()
+    var repeated = RepeatedCalls()
     var generation: UInt32 = 0
     var decisions = 0
     var maintained: Int64 = 0
@@ -33,7 +36,9 @@ package struct TailShard: ~Copyable {
     ) {
         self.settings = settings
         kept = KeptSpans(account)
+        keptLogs = KeptSpans(account)
         self.program = program
+        known = KnownNames(program)
         table = TraceTable(seeds: seed)
         facts = TraceFacts(program.plan)
         let share = max(1, share)
@@ -52,33 +57,41 @@ package struct TailShard: ~Copyable {
     /// Bytes of spans that are held, headers included.
     package var liveBytes: Int { arena.liveBytes }
     /// Bytes of memory, about.
-    package var heldBytes: Int { arena.mappedBytes + table.heldBytes + envelopes.heldBytes }
+    package var heldBytes: Int {
+        arena.mappedBytes + table.heldBytes + envelopes.heldBytes + kept.openBytes + keptLogs.openBytes
+    }
     /// When the oldest trace came; nil without one.
     package var oldest: Int64? {
         let slot = table.first(.age)
         return slot == TraceTable.none ? nil : table.records?[Int(slot)].firstSeen
     }
-    /// Whether there is memory to give back or a trace to wait for.
-    package var isIdle: Bool { table.count == 0 && arena.spareCount == 0 }
+    /// Whether there is nothing to wait for: no trace, no memory to give back, no kept span to take.
+    package var isIdle: Bool { table.count == 0 && arena.spareCount == 0 && kept.isEmpty && keptLogs.isEmpty }
 
     /// What happened since the last call.
     package mutating func takeCounts() -> TailCounts {
-        counts.lostSpans += kept.lostSpans - reportedLoss
-        reportedLoss = kept.lostSpans
+        let lost = kept.lostSpans + keptLogs.lostSpans
+        counts.lostSpans += lost - reportedLoss
+        reportedLoss = lost
         defer { counts = TailCounts() }
         return counts
     }
     private var reportedLoss = 0
 
+    /// Whether the policies were asked since `takeTallies`.
+    package internal(set) var hasTallies = false
+
     /// What the policies said since the last call, in their order.
     package mutating func takeTallies() -> [PolicyTally] {
+        hasTallies = false
         defer { for index in tallies.indices { tallies[index] = PolicyTally() } }
         return tallies
     }
 
     /// Complete requests of kept spans, each once.
     ///
-    /// - Parameter all: also the one that is still being filled.
+    /// - Parameter all: also the one that is still being filled. What late spans and traces at a bound leave gathers
+    ///   there, so that it does not go on in requests of a few spans.
     package mutating func takeKept(all: Bool = true) -> [KeptRequest] {
         if all { kept.finish() }
         return kept.take()
@@ -115,20 +128,14 @@ package struct TailShard: ~Copyable {
             if let taken = addLate(batch, items, high, low, envelope, now) { return taken }
             slot = table.insert(high, low, now: now)
             guard slot != TraceTable.none else { return false }
-            counts.newTraces += 1
         }
-        guard let segment = copy(batch, items), let records = table.records else {
-            if table.records?[Int(slot)].spans == 0 { table.remove(slot) }
+        guard let segment = copy(batch, items, areLogs: false), let record = append(segment, slot, envelope) else {
+            removeIfEmpty(slot)
             return false
         }
-        envelopes.retain(envelope)
-        segment.pointee.trace = slot
-        segment.pointee.envelope = envelope
-        let record = records + Int(slot)
-        if let last = record.pointee.tail { last.pointee.next = segment } else { record.pointee.head = segment }
-        record.pointee.tail = segment
+        if record.pointee.spans == 0 { begin(slot, record, now) }
         record.pointee.bytes += Int(segment.pointee.bytes)
-        record.pointee.spans += segment.pointee.spans
+        record.pointee.spans += UInt32(segment.pointee.items)
         record.pointee.lastSeen = now
         if record.pointee.generation != generation {
             record.pointee.generation = generation
@@ -138,13 +145,41 @@ package struct TailShard: ~Copyable {
         return true
     }
 
+    /// The first spans of a trace: its time runs from now on, also when log records of it came before.
+    private mutating func begin(_ slot: UInt32, _ record: UnsafeMutablePointer<TraceRecord>, _ now: Int64) {
+        counts.newTraces += 1
+        guard record.pointee.logs > 0 else { return }
+        record.pointee.firstSeen = now
+        table.unlink(slot, from: .age)
+        table.append(slot, to: .age)
+    }
+
+    /// Puts a segment at the end of its trace. Nil when there is no trace.
+    mutating func append(
+        _ segment: UnsafeMutablePointer<Segment>, _ slot: UInt32, _ envelope: UInt32
+    ) -> UnsafeMutablePointer<TraceRecord>? {
+        guard let records = table.records else { return nil }
+        envelopes.retain(envelope)
+        segment.pointee.trace = slot
+        segment.pointee.envelope = envelope
+        let record = records + Int(slot)
+        if let last = record.pointee.tail { last.pointee.next = segment } else { record.pointee.head = segment }
+        record.pointee.tail = segment
+        return record
+    }
+
+    /// Forgets a trace that nothing came into, for lack of memory.
+    mutating func removeIfEmpty(_ slot: UInt32) {
+        if let record = table.records?[Int(slot)], record.head == nil { table.remove(slot) }
+    }
+
     /// Copies a run into a segment of its own.
-    private mutating func copy(_ batch: TelemetryBatch, _ items: Range<Int>) -> UnsafeMutablePointer<Segment>? {
+    mutating func copy(
+        _ batch: TelemetryBatch, _ items: Range<Int>, areLogs: Bool
+    ) -> UnsafeMutablePointer<Segment>? {
         let bytes = batch.encodedSize(ofItems: items)
         guard let segment = arena.allocate(bytes) else { return nil }
-        segment.initialize(
-            to: Segment(
-                next: nil, trace: Segment.dead, envelope: 0, bytes: UInt32(bytes), spans: UInt32(items.count)))
+        segment.initialize(to: Segment(bytes: bytes, items: items.count, areLogs: areLogs))
         var target = segment.payload
         for item in batch.items[items] {
             target.storeBytes(of: 0x12, as: UInt8.self)
@@ -170,23 +205,23 @@ package struct TailShard: ~Copyable {
         _ batch: TelemetryBatch, _ items: Range<Int>, _ high: UInt64, _ low: UInt64, _ envelope: UInt32, _ now: Int64
     ) -> Bool? {
         let second = Self.second(now)
-        if let known = sampledCache.find(high, low, second: second), let detail = known.detail {
-            guard let segment = copy(batch, items) else { return false }
+        if let entry = sampledCache.find(high, low, second: second), let detail = entry.detail {
+            guard let segment = copy(batch, items, areLogs: false) else { return false }
             counts.lateSampledSpans += items.count
-            counts.lateAges.append(Double(second - min(known.decided, second)))
+            counts.lateAges.append(Double(second - min(entry.decided, second)))
             let threshold = Threshold(rejected: detail.rejected)
             let verdict = Verdict(
                 decision: .sampled, policy: detail.policy < 0 ? nil : Int(detail.policy), threshold: threshold,
-                randomness: detail.addsRandomness ? program.hashRandomness((high, low)) : nil)
+                randomness: known.randomness(detail.hash, (high, low)))
             emit(segment, envelope, verdict, .late, (high, low))
             arena.release(segment)
             return true
         }
-        if let known = nonSampledCache.find(high, low, second: second) {
-            counts.lateAges.append(Double(second - min(known.decided, second)))
+        if let entry = nonSampledCache.find(high, low, second: second) {
+            counts.lateAges.append(Double(second - min(entry.decided, second)))
             counts.lateDiscardedSpans += items.count
             if settings.isDryRun {
-                guard let segment = copy(batch, items) else { return false }
+                guard let segment = copy(batch, items, areLogs: false) else { return false }
                 emit(segment, envelope, Verdict(decision: .notSampled), .late, (high, low))
                 arena.release(segment)
             }
@@ -218,6 +253,7 @@ package struct TailShard: ~Copyable {
             gather(slot, from: record.pointee.fresh)
             if let policy = program.sureMatch(facts, now: now) {
                 tallies[policy].add(.sampled, spans: facts.spans)
+                hasTallies = true
                 return finish(
                     slot, Verdict(decision: .sampled, policy: policy, threshold: .always), .early, now)
             }
@@ -234,10 +270,13 @@ package struct TailShard: ~Copyable {
         guard let record = table.records.map({ $0 + Int(slot) }) else { return false }
         gather(slot, from: record.pointee.fresh)
         let verdict = program.verdict(facts, now: now, tallies: &tallies)
+        hasTallies = true
         switch verdict.decision {
         case .sampled where program.hasDrops:
             // A policy that drops may still match.
-            if record.pointee.pendingPolicy < 0 { record.pointee.pendingPolicy = Int32(verdict.policy ?? 0) }
+            if record.pointee.pendingPolicy == TraceRecord.nothingPending {
+                record.pointee.pendingPolicy = Int32(verdict.policy ?? 0)
+            }
             return false
         case .sampled, .dropped:
             finish(slot, verdict, .ingest, now)
@@ -263,6 +302,7 @@ package struct TailShard: ~Copyable {
         var next = segment
         while let current = next {
             next = current.pointee.next
+            if current.pointee.areLogs { continue }
             guard var fields = FieldCursor(current.pointee.bytes > 0 ? current.content : .nothing) else { continue }
             while let key = fields.key() {
                 guard key == 0x12, let span = fields.payload() else { break }

@@ -1,6 +1,7 @@
 package import OTLP
 
-/// Spans of one trace that lie side by side in a request.
+/// Spans, or log records, of one trace that lie side by side in a request. Both halves of the id are 0 for log records
+/// without a trace.
 package struct TraceRun: Sendable {
     package var high: UInt64
     package var low: UInt64
@@ -21,7 +22,8 @@ package struct TraceRuns: ~Copyable {
     private var envelopes: [Envelope] = []
     private var fields = WireWriter()
 
-    /// Reads a batch of spans. Spans without a valid trace id, which the receiver lets none through of, are left out.
+    /// Reads a batch of spans or of log records. Spans without a valid trace id, which the receiver lets none through of,
+    /// are left out.
     package init(_ batch: TelemetryBatch) {
         runs.reserveCapacity(batch.items.count / 4 + 4)
         for resource in batch.resources {
@@ -38,6 +40,8 @@ package struct TraceRuns: ~Copyable {
     }
 
     package var envelopeCount: Int { envelopes.count }
+    /// Whether some log record names a trace.
+    package var hasTraces: Bool { runs.contains { $0.high | $0.low != 0 } }
 
     /// Resource fields and scope fields of an envelope; valid as long as this value.
     package func envelope(_ index: Int) -> (resource: UnsafeRawBufferPointer, scope: UnsafeRawBufferPointer) {
@@ -50,9 +54,12 @@ package struct TraceRuns: ~Copyable {
 
     private mutating func addRuns(_ batch: TelemetryBatch, _ items: Range<Int>) {
         let envelope = envelopes.count - 1
+        let isLogs = batch.signal == .logs
         var current: TraceRun?
         for index in items {
-            guard let (high, low) = Self.traceID(batch.payload(of: batch.items[index])) else { continue }
+            let item = batch.payload(of: batch.items[index])
+            let id = isLogs ? Self.traceIDAnywhere(item, key: 0x4A) ?? (0, 0) : Self.traceID(item)
+            guard let (high, low) = id else { continue }
             if let run = current, run.high == high, run.low == low, run.items.upperBound == index {
                 current?.items = run.items.lowerBound..<index + 1
                 continue
@@ -72,14 +79,14 @@ package struct TraceRuns: ~Copyable {
                 UInt64(bigEndian: span.loadUnaligned(fromByteOffset: 10, as: UInt64.self))
             )
         }
-        return traceIDAnywhere(span)
+        return traceIDAnywhere(span, key: 0x0A)
     }
 
-    private static func traceIDAnywhere(_ span: UnsafeRawBufferPointer) -> (UInt64, UInt64)? {
-        guard var fields = FieldCursor(span) else { return nil }
+    private static func traceIDAnywhere(_ item: UnsafeRawBufferPointer, key wanted: UInt64) -> (UInt64, UInt64)? {
+        guard var fields = FieldCursor(item) else { return nil }
         var found: (UInt64, UInt64)?
         while let key = fields.key() {
-            if key == 0x0A {
+            if key == wanted {
                 guard let id = fields.payload() else { return nil }
                 guard id.count == 16 else { continue }
                 found = (

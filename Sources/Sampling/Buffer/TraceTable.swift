@@ -21,11 +21,17 @@ struct TraceRecord {
     /// Bytes of its spans.
     var bytes: Int
     var spans: UInt32
+    /// Log records that wait for its decision; not in `bytes`.
+    var logs: UInt32
     /// The request that came last.
     var generation: UInt32
-    /// For a trace that is to be kept at its time (`span-ingest`), the policy; -1 otherwise.
+    /// For a trace that is to be kept at its time (`span-ingest`), the policy; `nothingPending` otherwise.
     var pendingPolicy: Int32
     var links: InlineArray<3, Link>
+
+    static let nothingPending: Int32 = -1
+    /// To be kept by a policy that is no more.
+    static let formerPolicy: Int32 = -2
 }
 
 /// The orders in which traces fall due: each trace waits the same time in a list, so its order is that of entry.
@@ -90,8 +96,9 @@ struct TraceTable: ~Copyable {
         let link = TraceRecord.Link(previous: Self.none, next: Self.none)
         (records + Int(slot)).initialize(
             to: TraceRecord(
-                high: high, low: low, firstSeen: now, lastSeen: now, rootSeen: .max, bytes: 0, spans: 0, generation: 0,
-                pendingPolicy: -1, links: InlineArray(repeating: link)))
+                high: high, low: low, firstSeen: now, lastSeen: now, rootSeen: .max, bytes: 0, spans: 0, logs: 0,
+                generation: 0,
+                pendingPolicy: TraceRecord.nothingPending, links: InlineArray(repeating: link)))
         var position = home(high, low)
         while index[position] != Self.none { position = (position + 1) & indexMask }
         index[position] = slot

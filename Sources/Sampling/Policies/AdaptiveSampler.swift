@@ -3,9 +3,9 @@ internal import Synchronization
 
 /// A rate for each key that follows what comes: frequent keys are thinned out, rare ones kept. Any thread.
 ///
-/// `ema` is the algorithm of Honeycomb's dynsampler with two differences, neither of which a user sees but in better
-/// numbers: rates are real numbers, not rounded up, and what a rare key leaves of its share goes to all others, not only
-/// to those whose names sort behind it.
+/// The algorithms are those of Honeycomb's dynsampler with differences that a user sees in better numbers alone: rates are
+/// real numbers, not rounded up, and what a rare key leaves of its share goes to all others: with `ema` not only to those
+/// whose names sort behind it, with `windowed` not to nobody.
 final class AdaptiveSampler: Sendable {
     private struct Key {
         var sum = 0.0
@@ -30,7 +30,7 @@ final class AdaptiveSampler: Sendable {
     /// Stands for all keys beyond the bound.
     private static let others: [UInt8] = [0]
 
-    private let spec: AdaptiveSpec
+    let spec: AdaptiveSpec
     private let state = Mutex(State())
 
     init(_ spec: AdaptiveSpec) { self.spec = spec }
@@ -55,6 +55,21 @@ final class AdaptiveSampler: Sendable {
             case .throughput: return min(1, spec.initialPercentage / 100)
             }
         }
+    }
+
+    /// The keys that most comes of, up to `limit`.
+    func keys(limit: Int) -> [AdaptiveReport.Key] {
+        let known = state.withLock { $0.keys }
+        let all = known.map { name, key in
+            let amount: Double
+            switch spec.algorithm {
+            case .ema: amount = key.age > 0 ? key.average / key.age : key.sum
+            case .windowed: amount = key.window.isEmpty ? key.sum : key.window.reduce(0, +) / Double(key.window.count)
+            }
+            let text = name == Self.others ? "(others)" : String(decoding: name, as: UTF8.self)
+            return AdaptiveReport.Key(name: text, amount: amount / scale, share: key.share)
+        }
+        return Array(all.sorted { ($1.amount, $0.name) < ($0.amount, $1.name) }.prefix(limit))
     }
 
     /// Keys that have a rate at present.
@@ -148,7 +163,14 @@ final class AdaptiveSampler: Sendable {
         case .percentage(let percentage): budget = all * percentage / 100
         case .throughput(let perSecond): budget = perSecond * scale * secondsPerInterval * Double(intervals)
         }
-        let allowance = budget / Double(sums.count)
-        for (name, sum) in sums { state.keys[name]?.share = sum <= allowance ? 1 : max(allowance / sum, 1e-12) }
+        // The smallest first: what each leaves of its part raises that of the others.
+        var (left, keysLeft) = (max(0, budget), Double(sums.count))
+        for (name, sum) in sums.sorted(by: { $0.value < $1.value }) {
+            let allowance = left / keysLeft
+            let kept = min(sum, allowance)
+            state.keys[name]?.share = sum <= allowance ? 1 : max(allowance / sum, 1e-12)
+            left -= kept
+            keysLeft -= 1
+        }
     }
 }

@@ -42,6 +42,8 @@ struct TraceNumber: Sendable {
     var function: AggregateSpec.Function
     /// Texts that count; empty is all values.
     var values: [[UInt8]]
+    /// A sum of what calls used or cost: spans that repeat the usage of others do not count.
+    var isUsage = false
 }
 
 /// All that policies want to know about a trace, put together so that one pass over its spans answers it.
@@ -71,6 +73,9 @@ struct FactsPlan: Sendable {
     private(set) var headers: [(condition: Int, test: SpanCondition)] = []
     private(set) var groups: [SpanGroup] = []
     private(set) var numbers: [TraceNumber] = []
+    /// Indices of the numbers that are sums of usage.
+    private(set) var usage: [Int] = []
+    private static let usagePrefixes = ["gen_ai.usage.", "gen_ai.cost."].map { Array($0.utf8) }
     /// Attributes whose values make adaptive keys, by slot.
     private(set) var keySlots = 0
     private(set) var conditions = 0
@@ -78,6 +83,7 @@ struct FactsPlan: Sendable {
     /// What the program's probabilities need: the trace state of each span is read.
     var readsSampling = false
 
+    var sumsUsage: Bool { !usage.isEmpty }
     var wantsAttributes: Bool { !keys.isEmpty }
 
     /// Adds a condition and returns its number; nil when there are too many.
@@ -110,6 +116,10 @@ struct FactsPlan: Sendable {
     /// Adds a number over the trace and returns its index.
     mutating func add(_ number: TraceNumber, of field: String) -> Int {
         numbers.append(number)
+        if number.function == .sum, Self.usagePrefixes.contains(where: { field.utf8.starts(with: $0) }) {
+            numbers[numbers.count - 1].isUsage = true
+            usage.append(numbers.count - 1)
+        }
         keys[key(field)].numbers.append(numbers.count - 1)
         return numbers.count - 1
     }

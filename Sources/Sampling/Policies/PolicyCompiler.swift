@@ -1,3 +1,10 @@
+/// What a policy remembers between traces.
+enum PolicyState: Sendable {
+    case bucket(TokenBucket)
+    case limits(CompositeLimits)
+    case sampler(AdaptiveSampler)
+}
+
 /// Turns policies into nodes and gathers what they want to know.
 struct PolicyCompiler {
     typealias Node = PolicyProgram.Node
@@ -8,9 +15,15 @@ struct PolicyCompiler {
     private(set) var plan = FactsPlan()
     /// The salts of all `probabilistic` policies, each once, in order.
     private(set) var salts: [String] = []
-    private var depth = 0
+    /// What policies remember, by the names of the policy and those around it.
+    private(set) var states: [String: PolicyState] = [:]
+    private let former: [String: PolicyState]
+    private var path: [String] = []
+    private var depth: Int { path.count }
 
-    init(_ policies: [PolicySpec]) {
+    /// - Parameter former: states to go on with where the policy is the same.
+    init(_ policies: [PolicySpec], former: [String: PolicyState] = [:]) {
+        self.former = former
         for policy in policies { collectSalts(policy.rule, 0) }
     }
 
@@ -33,8 +46,8 @@ struct PolicyCompiler {
             throw PolicyError(
                 policy: policy.name, reason: "policies are nested deeper than \(Self.maximumDepth) levels")
         }
-        depth += 1
-        defer { depth -= 1 }
+        path.append(policy.name)
+        defer { path.removeLast() }
         switch policy.rule {
         case .always: return .always
         case .latency(let threshold, let upper): return .latency(threshold: threshold, upper: upper)
@@ -46,14 +59,14 @@ struct PolicyCompiler {
             let isCommon = salts.count == 1
             return .probabilistic(ProbabilityRule(percentage: percentage, salt: salt, isCommonSalt: isCommon))
         case .rateLimiting(let rate, let burst):
-            return .limit(TokenBucket(perSecond: rate, burst: burst), isBytes: false)
+            return .limit(bucket(rate, burst), isBytes: false)
         case .bytesLimiting(let rate, let burst):
-            return .limit(TokenBucket(perSecond: rate, burst: burst), isBytes: true)
+            return .limit(bucket(rate, burst), isBytes: true)
         case .and(let parts): return .and(try compile(parts, of: policy))
         case .not(let part): return .not(try compile(part))
         case .drop(let parts): return .drop(try compile(parts, of: policy))
         case .composite(let spec):
-            return .composite(CompositeLimits(spec), try compile(spec.shares.map(\.policy), of: policy))
+            return .composite(limits(spec), try compile(spec.shares.map(\.policy), of: policy))
         case .aggregate(let spec):
             let number = TraceNumber(function: spec.function, values: spec.values.map { Array($0.utf8) })
             return .number(
@@ -70,8 +83,45 @@ struct PolicyCompiler {
                 case .usd: [plan.add(sum, of: Self.costField)]
                 default: []
                 }
-            return .adaptive(AdaptiveSampler(spec), spec.unit, slots: slots, weight: weight)
+            return .adaptive(sampler(spec), spec.unit, slots: slots, weight: weight)
         }
+    }
+
+    // MARK: What policies remember
+
+    private var place: String { path.joined(separator: "\u{0}") }
+
+    private mutating func bucket(_ rate: Int64, _ burst: Int64) -> TokenBucket {
+        let place = place
+        if case .bucket(let known)? = former[place], known.isOf(perSecond: rate, burst: burst) {
+            states[place] = .bucket(known)
+            return known
+        }
+        let new = TokenBucket(perSecond: rate, burst: burst)
+        states[place] = .bucket(new)
+        return new
+    }
+
+    private mutating func limits(_ spec: CompositeSpec) -> CompositeLimits {
+        let place = place
+        if case .limits(let known)? = former[place], known.isOf(spec) {
+            states[place] = .limits(known)
+            return known
+        }
+        let new = CompositeLimits(spec)
+        states[place] = .limits(new)
+        return new
+    }
+
+    private mutating func sampler(_ spec: AdaptiveSpec) -> AdaptiveSampler {
+        let place = place
+        if case .sampler(let known)? = former[place], known.spec == spec {
+            states[place] = .sampler(known)
+            return known
+        }
+        let new = AdaptiveSampler(spec)
+        states[place] = .sampler(new)
+        return new
     }
 
     /// Where the `genai` processor writes what a call cost and used.

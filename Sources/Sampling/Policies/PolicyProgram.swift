@@ -124,15 +124,22 @@ package final class PolicyProgram: Sendable {
     /// Policies whose yes no further span can change, by index.
     private let sure: [Int]
     /// The hash that stands for randomness in traces that carry none; nil for that of the trace id.
-    private let hash: SaltedHash?
+    let hash: SaltedHash?
+    /// Buckets and rates of the policies, by where they stand.
+    private let states: [String: PolicyState]
 
-    /// - Parameter stopsAtFirstMatch: `sample_on_first_match`.
-    package init(_ policies: [PolicySpec], stopsAtFirstMatch: Bool = false) throws(PolicyError) {
-        var compiler = PolicyCompiler(policies)
+    /// - Parameters:
+    ///   - stopsAtFirstMatch: `sample_on_first_match`.
+    ///   - former: the program that this one follows: buckets and rates of policies that have not changed go on.
+    package init(
+        _ policies: [PolicySpec], stopsAtFirstMatch: Bool = false, former: PolicyProgram? = nil
+    ) throws(PolicyError) {
+        var compiler = PolicyCompiler(policies, former: former?.states ?? [:])
         var nodes: [Node] = []
         for policy in policies { nodes.append(try compiler.compile(policy)) }
         names = policies.map(\.name)
         plan = compiler.plan
+        states = compiler.states
         self.nodes = nodes
         self.stopsAtFirstMatch = stopsAtFirstMatch
         let drops = nodes.indices.filter { if case .drop = nodes[$0] { true } else { false } }
@@ -163,6 +170,13 @@ package final class PolicyProgram: Sendable {
         case .and(let parts): parts.allSatisfy(isSure)
         default: false
         }
+    }
+
+    /// The adaptive policies, with the names of those around them.
+    var adaptiveSamplers: [(name: String, sampler: AdaptiveSampler)] {
+        states.compactMap { name, state in
+            if case .sampler(let sampler) = state { (name, sampler) } else { nil }
+        }.sorted { $0.name < $1.name }
     }
 
     // MARK: Asking
@@ -231,11 +245,6 @@ package final class PolicyProgram: Sendable {
     private func randomness(_ facts: borrowing TraceFacts) -> Randomness? {
         guard let hash, facts.randomness == nil, facts.threshold == nil else { return nil }
         return SaltedHash.randomness(hash.hash(facts.traceID))
-    }
-
-    /// The program's hash of a trace id as randomness; nil when it has none.
-    func hashRandomness(_ id: (high: UInt64, low: UInt64)) -> Randomness? {
-        hash.map { SaltedHash.randomness($0.hash(id)) }
     }
 
     /// What thresholds are compared with.

@@ -140,9 +140,9 @@ package struct AggregateSpec: Sendable {
 }
 
 /// `adaptive_percentage`, `adaptive_throughput`: a rate for each key that follows what comes.
-package struct AdaptiveSpec: Sendable {
+package struct AdaptiveSpec: Sendable, Equatable {
     /// What the rates are to bring about.
-    package enum Goal: Sendable {
+    package enum Goal: Sendable, Equatable {
         /// Of 100: share of all traces that is kept; rare keys more, frequent ones less.
         case percentage(Double)
         /// Units a second that are kept.
@@ -162,7 +162,7 @@ package struct AdaptiveSpec: Sendable {
     package enum Algorithm: String, Sendable, CaseIterable {
         /// Moving average by key; unused budget goes to other keys.
         case ema
-        /// Equal budgets by key over a window.
+        /// Equal budgets by key over a window; what a key leaves goes to other keys too.
         case windowed
     }
 

@@ -1,5 +1,5 @@
 /// The hash of otelcol's tail sampler, 64-bit FNV-1a over a salt and the trace id, and what it is compared with.
-struct SaltedHash: Sendable {
+struct SaltedHash: Sendable, Equatable {
     private static let prime: UInt64 = 0x0000_0100_0000_01B3
     /// The hash after the salt.
     private let start: UInt64

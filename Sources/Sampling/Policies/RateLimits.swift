@@ -20,6 +20,9 @@ final class TokenBucket: Sendable {
         state = Mutex(nil)
     }
 
+    /// Whether it was made with these figures.
+    func isOf(perSecond: Int64, burst: Int64) -> Bool { rate == Double(perSecond) && self.burst == Double(burst) }
+
     /// Takes `amount` tokens, or none when there are fewer. `now` is in nanoseconds and does not run backwards.
     func take(_ amount: Int, now: Int64) -> Bool {
         state.withLock { state in
@@ -53,6 +56,11 @@ final class CompositeLimits: Sendable {
         spansPerSecond = spec.spansPerSecond
         shares = spec.shares.map(\.spansPerSecond)
         state = Mutex(State(shares: Array(repeating: 0, count: shares.count)))
+    }
+
+    /// Whether it was made with the same figures.
+    func isOf(_ spec: CompositeSpec) -> Bool {
+        spansPerSecond == spec.spansPerSecond && shares == spec.shares.map(\.spansPerSecond)
     }
 
     /// Lets `spans` of a share through, when both it and the whole have room this second. `now` is in nanoseconds.

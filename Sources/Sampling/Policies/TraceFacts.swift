@@ -10,6 +10,9 @@ struct TraceFacts: ~Copyable {
     struct Number {
         var value = 0.0
         var count = 0
+        /// Of the present span, for sums of usage: it is known at its end whether they count.
+        var ofSpan = 0.0
+        var countOfSpan = 0
     }
 
     let plan: FactsPlan
@@ -32,6 +35,11 @@ struct TraceFacts: ~Copyable {
     private(set) var threshold: Threshold?
     /// Spans without a threshold: nobody sampled them, as far as is known.
     private(set) var hasUnsampledSpan = false
+    /// Spans by what is known of their costs; with two of the first or one of the second, calls may repeat each other.
+    private var pricedSpans = 0
+    private var aggregateSpans = 0
+    /// Spans whose usage does not count, by their place; nil goes by what the spans say.
+    private var repeats: ArraySlice<Int>?
     private var scratch = TextPattern.Scratch()
 
     init(_ plan: FactsPlan) {
@@ -42,8 +50,14 @@ struct TraceFacts: ~Copyable {
     }
 
     /// Forgets the last trace.
-    mutating func begin(_ id: (high: UInt64, low: UInt64)) {
+    ///
+    /// - Parameter repeats: spans of the new one whose usage does not count, by their place, ascending; nil goes by what
+    ///   the spans say of themselves.
+    mutating func begin(_ id: (high: UInt64, low: UInt64), repeats: [Int]? = nil) {
         traceID = id
+        self.repeats = repeats?[...]
+        pricedSpans = 0
+        aggregateSpans = 0
         spans = 0
         bytes = 0
         start = 0
@@ -59,6 +73,9 @@ struct TraceFacts: ~Copyable {
         }
         for slot in keyValues.indices where !keyValues[slot].isEmpty { keyValues[slot] = [] }
     }
+
+    /// Whether there are spans that comparing all calls of the trace may find to count, or not to count.
+    var mayRepeatCalls: Bool { pricedSpans > 1 || aggregateSpans > 0 }
 
     /// How long the trace took, in whole milliseconds.
     var milliseconds: Int64 { Self.milliseconds(start, end) }
@@ -127,12 +144,14 @@ struct TraceFacts: ~Copyable {
         var flags: UInt32 = 0
         var isRoot = true
         var traceState = UnsafeRawBufferPointer(start: nil, count: 0)
+        var call = CallState.unknown
     }
 
     private mutating func add(span: UnsafeRawBufferPointer, _ resourceBits: ConditionBits) {
         var header = Header()
         var found = resourceBits
         read(span, &header, &found)
+        if header.call != .unknown || plan.sumsUsage { addUsage(header.call) }
         spans += 1
         if header.start != 0, start == 0 || header.start < start { start = header.start }
         if header.end > end { end = header.end }
@@ -146,6 +165,28 @@ struct TraceFacts: ~Copyable {
         if plan.readsSampling { readSampling(header.traceState) }
     }
 
+    /// Adds the span's usage, if it counts.
+    private mutating func addUsage(_ call: CallState) {
+        switch call {
+        case .priced: pricedSpans += 1
+        case .aggregate: aggregateSpans += 1
+        default: break
+        }
+        var counts = call.counts
+        if repeats != nil, call == .priced || call == .aggregate {
+            counts = repeats?.first != spans
+            if !counts { repeats?.removeFirst() }
+        }
+        for index in plan.usage where numbers[index].countOfSpan > 0 {
+            if counts {
+                numbers[index].value += numbers[index].ofSpan
+                numbers[index].count += numbers[index].countOfSpan
+            }
+            numbers[index].ofSpan = 0
+            numbers[index].countOfSpan = 0
+        }
+    }
+
     @inline(__always)
     private mutating func read(
         _ span: UnsafeRawBufferPointer, _ header: inout Header, _ found: inout ConditionBits
@@ -155,6 +196,7 @@ struct TraceFacts: ~Copyable {
             switch key {
             case 0x4A:
                 guard let attribute = fields.payload() else { return }
+                if let state = CallState(attribute: attribute) { header.call.note(state) }
                 if plan.wantsAttributes, let pair = KeyValue(attribute) { test(pair, isSpan: true, &found) }
             case 0x39:
                 guard let time = fields.fixed64() else { return }
@@ -298,6 +340,11 @@ struct TraceFacts: ~Copyable {
             case .int(let integer): amount = Double(integer)
             case .double(let real) where real.isFinite: amount = real
             default: return
+            }
+            if number.isUsage {
+                numbers[index].ofSpan += amount
+                numbers[index].countOfSpan += 1
+                return
             }
             let isSum = number.function == .sum
             let old = numbers[index]

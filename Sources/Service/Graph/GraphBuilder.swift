@@ -49,7 +49,10 @@ struct GraphBuilder {
         var storages: [ComponentID: any StorageExtension] = [:]
         for (id, prepared) in plan.extensions {
             switch prepared {
-            case .running(let make): graph.extensions.append(try make(id, environment))
+            case .running(_, let make):
+                let part = try make(id, environment)
+                environment.authenticators.add(part, id: id)
+                graph.extensions.append(part)
             case .storage(let make):
                 let storage = try make(id, environment)
                 graph.extensions.append(storage)
@@ -83,9 +86,10 @@ struct GraphBuilder {
         }
         var next = FanOut.joining(ends)
         for reference in pipeline.processors.reversed() {
-            guard case .stage(let make)? = plan.processors[reference.id] else { continue }
+            guard case .stage(let make, _)? = plan.processors[reference.id] else { continue }
             let processor = try make(reference.id, signal, next, environment)
             graph.processors.insert(processor, at: 0)
+            graph.stages[reference.id, default: []].append(processor)
             next = processor
         }
         entries[pipeline.id] = next

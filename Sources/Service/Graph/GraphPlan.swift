@@ -74,11 +74,33 @@ package struct GraphPlan: Sendable {
         extensions = config.serviceExtensions.compactMap { reference in
             prepared[reference.id].map { (reference.id, $0) }
         }
+        Self.check(reader.diagnostics.references, extensions, config, &reader.diagnostics)
         signals.check(config, connectors.mapValues(\.outputs), &reader.diagnostics)
         memoryLimit = Self.memoryLimit(config, processors, extensions.map(\.prepared))
         checkStorages(&reader.diagnostics)
         diagnostics = reader.diagnostics
         if diagnostics.hasErrors { return nil }
+    }
+
+    /// Records an error for each extension that a component names and that is not there, or cannot do what it is for.
+    private static func check(
+        _ references: [ConfigReference], _ extensions: [(id: ComponentID, prepared: PreparedExtension)],
+        _ config: CollectorConfig, _ diagnostics: inout ConfigDiagnostics
+    ) {
+        for reference in references {
+            let message: String
+            switch extensions.first(where: { $0.id == reference.id })?.prepared {
+            case .running(let roles, _)? where roles.contains { $0.rawValue == reference.role }: continue
+            case .some: message = "the extension \"\(reference.id)\" is no \(reference.role) as it is configured"
+            case nil where config.extensions[reference.id] == nil:
+                message = "the extension \"\(reference.id)\" is not defined"
+            case nil where config.serviceExtensions.contains { $0.id == reference.id }:
+                // It has an error of its own.
+                continue
+            case nil: message = "the extension \"\(reference.id)\" is not listed in service::extensions"
+            }
+            diagnostics.error(ConfigDiagnostic(at: reference.position, path: reference.path, message))
+        }
     }
 
     /// Queues can only be kept by a storage extension that is in use.

@@ -1,3 +1,4 @@
+internal import Config
 internal import Delivery
 internal import Logging
 internal import OTLP
@@ -11,6 +12,8 @@ struct RunningGraph {
     var deliveries: [Delivery] = []
     /// In flow order: a stage before those it hands on to.
     var processors: [any Processor] = []
+    /// Those of them that the configuration names, by id; one for each pipeline.
+    var stages: [ComponentID: [any Processor]] = [:]
     var connectors: [any Connector] = []
     var receivers: [any Receiver] = []
 

@@ -79,8 +79,8 @@ struct HTTPSubmission: Sendable {
 
 /// What the client's thread shares with its callers.
 final class HTTPClientCore: @unchecked Sendable {
-    // Sendable is unchecked because of `multi`: callers only wake it, which libcurl allows from any thread; the rest
-    // is for the client's thread, and the clean-up for the last owner.
+    // Sendable is unchecked because of `multi` and `sockets`: callers only wake the former, which libcurl allows from any
+    // thread; the rest is for the client's thread, and the clean-up for the last owner.
 
     private struct Inbox {
         var waiting: [HTTPSubmission] = []
@@ -91,6 +91,8 @@ final class HTTPClientCore: @unchecked Sendable {
 
     let settings: HTTPClientSettings
     let multi: UnsafeMutableRawPointer
+    /// The connections' sockets; for the client's thread.
+    let sockets: UnsafeMutablePointer<martlet_curl_sockets>
     private let inbox = Mutex(Inbox())
 
     init(_ settings: HTTPClientSettings) throws(HTTPClientError) {
@@ -102,12 +104,17 @@ final class HTTPClientCore: @unchecked Sendable {
         }
         self.settings = settings
         self.multi = multi
+        sockets = .allocate(capacity: 1)
+        sockets.initialize(to: martlet_curl_sockets())
         let idle = settings.maxIdleConnections == 0 ? Int(Int32.max) : settings.maxIdleConnections
         martlet_curl_multi_setopt_long(multi, CURLMOPT_MAXCONNECTS, idle)
         martlet_curl_multi_setopt_long(multi, CURLMOPT_MAX_HOST_CONNECTIONS, settings.maxConnectionsPerHost)
     }
 
-    deinit { martlet_curl_multi_cleanup(multi) }
+    deinit {
+        martlet_curl_multi_cleanup(multi)
+        sockets.deallocate()
+    }
 
     func submit(
         _ request: HTTPClientRequest,

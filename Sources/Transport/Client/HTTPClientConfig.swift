@@ -1,5 +1,6 @@
 package import Compression
 package import Config
+internal import Pipeline
 
 /// The options of an HTTP client as otelcol's components write them (`confighttp`'s client): decoded, checked, with
 /// their defaults.
@@ -14,6 +15,8 @@ package struct HTTPClientConfig: Sendable {
     package var encoding: ContentEncoding
     /// `compression_params::level`, within the encoding's range; nil for the encoding's default.
     package var compressionLevel: Int?
+    /// `auth`: the extension that adds credentials to every request; nil for none.
+    package var authenticator: ComponentID?
     /// What the client itself is made with.
     package var settings: HTTPClientSettings
 
@@ -50,7 +53,7 @@ package struct HTTPClientConfig: Sendable {
         for key in ["http2_read_idle_timeout", "http2_ping_timeout", "force_attempt_http2"] {
             section.refuse(key, because: "requests are sent over HTTP/1.1")
         }
-        section.refuse("auth", because: "authenticator extensions do not exist; use \"headers\"")
+        authenticator = section.authenticator(.clientAuthenticator)
         section.refuse("middlewares", because: "client middlewares do not exist")
         if section.section("cookies").bool("enabled") == true {
             section.section("cookies").error("enabled", "must be false: cookies are not supported")

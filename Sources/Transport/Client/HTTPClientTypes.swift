@@ -22,6 +22,18 @@ package struct HTTPClientSettings: Sendable, Equatable {
     package var receiveBufferBytes = 16 << 10
     /// For https URLs.
     package var tls = TLSClientSettings()
+    /// What the requests are sent over.
+    package var version = HTTPClientVersion.http1
+    /// Takes the addresses of the host in turn, one for each request, and passes over those that do not connect. False
+    /// for the first that connects. Not through a proxy.
+    package var rotatesAddresses = false
+    /// Silence on a connection after which the system asks whether the peer is there, whole seconds; nil for
+    /// libcurl's (60 s).
+    package var keepAliveIdle: Duration?
+    /// Time between two such questions without an answer, whole seconds; nil for libcurl's (60 s).
+    package var keepAliveInterval: Duration?
+    /// `Host`, or `:authority`, in place of that of the URL.
+    package var authority: String?
 
     /// What libcurl takes, in bytes.
     package static let uploadBufferRange = 16 << 10...2 << 20
@@ -30,6 +42,14 @@ package struct HTTPClientSettings: Sendable, Equatable {
 
     /// The defaults of otelcol, except where a property says otherwise.
     package init() {}
+}
+
+/// A version of HTTP that a client sends.
+package enum HTTPClientVersion: Sendable {
+    case http1
+    /// Requests share connections. Over TLS it is negotiated, without TLS it is known beforehand ("prior knowledge",
+    /// RFC 9113 §3.3). A server without it is a failure.
+    case http2
 }
 
 /// A request body: immutable bytes in one or more pieces, which may be sent any number of times.
@@ -48,6 +68,14 @@ package final class HTTPRequestBody: @unchecked Sendable {
         count = bytes.count
         owner = nil
         self.bytes = consume bytes
+    }
+
+    /// `prefix`, then what `body` holds, which is kept and not copied. `prefix` must not be empty.
+    package init(prefix: consuming OwnedBytes, of body: HTTPRequestBody) {
+        slices = [prefix.bytes] + body.slices
+        count = prefix.count + body.count
+        bytes = consume prefix
+        owner = body
     }
 
     /// Several pieces, sent in order without being copied together first.
@@ -87,7 +115,7 @@ package struct HTTPClientRequest: Sendable {
     package var timeout: Duration
     /// Most bytes of the answer's body.
     package var maxResponseBytes: Int
-    /// Response headers to hand over, beside `Content-Type` and `Retry-After`.
+    /// Response headers and trailers to hand over, beside `Content-Type` and `Retry-After`.
     package var wantedHeaders: [String] = []
 
     /// As good as no time limit: a thousand years.
@@ -121,4 +149,16 @@ package struct HTTPClientResponse: Sendable {
     package var headers: [(name: String, value: String)] = []
     /// At most the request's `maxResponseBytes`.
     package var body: [UInt8]
+
+    /// Every part as above.
+    package init(
+        status: Int, contentType: String?, retryAfter: String?, headers: [(name: String, value: String)] = [],
+        body: [UInt8]
+    ) {
+        self.status = status
+        self.contentType = contentType
+        self.retryAfter = retryAfter
+        self.headers = headers
+        self.body = body
+    }
 }

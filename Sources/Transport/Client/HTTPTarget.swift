@@ -8,7 +8,8 @@ struct HTTPTarget: ~Copyable {
     let origin: String
     let isTLS: Bool
     let isLoopback: Bool
-    private let host: String
+    /// IPv6 in brackets.
+    let host: String
     private let port: String
 
     /// Nil unless `url` is absolute, with http or https and a host.
@@ -32,13 +33,15 @@ struct HTTPTarget: ~Copyable {
 
     deinit { martlet_curl_url_cleanup(handle) }
 
-    /// Puts `name` in the place of the host, so that TLS asks for it.
-    /// - Returns: the rule that leads connections to the host all the same, and the `Host` header that belongs to it.
-    ///   Nil when `name` is no host name.
-    func overrideName(_ name: String) -> (connectTo: String, hostHeader: String)? {
+    /// Puts `name` in the place of the host, so that TLS asks for it. Connections need `connectTo(host)` then.
+    /// - Returns: the `Host` header that still belongs to the request. Nil when `name` is no host name.
+    func overrideName(_ name: String) -> String? {
         guard martlet_curl_url_set(handle, CURLUPART_HOST, name, 0) == CURLUE_OK else { return nil }
-        return ("\(name):\(port):\(host):\(port)", "Host: \(port == "443" ? host : origin)")
+        return "Host: \(port == "443" ? host : origin)"
     }
+
+    /// The rule, in libcurl's form, that leads connections to `address` (IPv6 in brackets) whatever the URL's host is.
+    func connectTo(_ address: String) -> String { "::\(address):\(port)" }
 
     private static func part(_ url: OpaquePointer, _ part: CURLUPart, _ flags: UInt32 = 0) -> String? {
         var text: UnsafeMutablePointer<CChar>?

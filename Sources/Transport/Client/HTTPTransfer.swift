@@ -25,17 +25,30 @@ final class HTTPTransfer {
 
     private(set) var submission: HTTPSubmission?
     private var target: HTTPTarget?
+    private(set) var opening = ConnectionOpening.asNeeded
+    /// libcurl asked for a connection while `opening` was `.never`.
+    private let refused: UnsafeMutablePointer<Bool>
+    /// How often that happened to this request.
+    private(set) var refusals = 0
+    /// The address to connect to, in place of what libcurl finds for the host.
+    private(set) var address: String?
+    /// Addresses that did not connect for this request.
+    private(set) var failedAddresses: [String] = []
     /// Where this transfer is in its owner's list.
     var index = 0
 
     /// Nil when libcurl has no memory or refuses a setting.
-    init?(settings: HTTPClientSettings) {
+    ///
+    /// - Parameter sockets: lists the connections' sockets, and outlives them.
+    init?(settings: HTTPClientSettings, sockets: UnsafeMutablePointer<martlet_curl_sockets>) {
         guard let easy = martlet_curl_easy_init() else { return nil }
         self.easy = easy
         self.settings = settings
         errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
         errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
-        guard configure() else { return nil }
+        refused = .allocate(capacity: 1)
+        refused.initialize(to: false)
+        guard configure(), martlet_curl_list_sockets(easy, sockets) == CURLE_OK else { return nil }
     }
 
     deinit {
@@ -43,6 +56,7 @@ final class HTTPTransfer {
         martlet_curl_slist_free_all(headerList)
         martlet_curl_slist_free_all(connectTo)
         errorText.deallocate()
+        refused.deallocate()
     }
 
     /// Options that hold for every request.
@@ -60,9 +74,10 @@ final class HTTPTransfer {
         set(CURLOPT_NOSIGNAL, 1)
         set(CURLOPT_NOPROGRESS, 1)
         set(CURLOPT_FOLLOWLOCATION, 0)
-        set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
         set(CURLOPT_TCP_NODELAY, 1)
         set(CURLOPT_TCP_KEEPALIVE, 1)
+        if let idle = settings.keepAliveIdle { set(CURLOPT_TCP_KEEPIDLE, Int(idle.components.seconds)) }
+        if let interval = settings.keepAliveInterval { set(CURLOPT_TCP_KEEPINTVL, Int(interval.components.seconds)) }
         set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
         // A cancelled transfer must not wait for the resolver's thread.
         set(CURLOPT_QUICK_EXIT, 1)
@@ -79,19 +94,49 @@ final class HTTPTransfer {
     }
 
     /// Takes on a request. Nil, or why that cannot be; the transfer is then free again.
-    func start(_ submission: HTTPSubmission) -> HTTPClientError? {
+    ///
+    /// - Parameter choose: the address to connect to for an origin (`host:port`); nil leaves it to libcurl.
+    func start(_ submission: HTTPSubmission, address choose: (String) -> String?) -> HTTPClientError? {
         let request = submission.request
         guard let parsed = HTTPTarget(request.url) else {
             return HTTPClientError(.invalidRequest, origin: "", detail: "the URL is not an absolute http or https URL")
         }
         let origin = parsed.origin
+        // Requests share connections, and one that has to be made is made once. Besides, libcurl 7.88 speaks HTTP/2
+        // without TLS from the start on a new connection only, and on a kept one only when it is not told to: which
+        // of the two it will be has to be known beforehand.
+        opening = settings.version == .http2 ? .never : .asNeeded
         target = consume parsed
+        address = choose(origin)
         self.submission = submission
         if let problem = prepare(request) {
             clear()
             return HTTPClientError(.invalidRequest, origin: origin, detail: problem)
         }
         return nil
+    }
+
+    /// Bytes of the body that have gone from libcurl's buffer.
+    var written: Int { Int(martlet_curl_getinfo_off(easy, CURLINFO_SIZE_UPLOAD_T)) }
+
+    /// Whether the attempt failed only because it wanted a connection and must not open one.
+    var wasRefusedConnection: Bool { refused.pointee }
+
+    /// `host:port` of the request; empty without one.
+    var origin: String { target?.origin ?? "" }
+
+    /// Makes the request ready for another attempt after one of which the peer got nothing. False when libcurl refuses.
+    func again(opening: ConnectionOpening, address: String?) -> Bool {
+        guard let request = submission?.request else { return false }
+        if refused.pointee {
+            refusals += 1
+        } else if let failed = self.address {
+            failedAddresses.append(failed)
+        }
+        self.opening = opening
+        self.address = address
+        clearAttempt()
+        return prepare(request) == nil
     }
 
     private func prepare(_ request: HTTPClientRequest) -> String? {
@@ -111,10 +156,16 @@ final class HTTPTransfer {
         // Otherwise libcurl claims that the body is a web form.
         if !hasType { lines.append("Content-Type:") }
         if settings.disableKeepAlives { lines.append("Connection: close") }
+        var hostHeader = settings.authority.map { "Host: \($0)" }
+        var connectHost = address
         if let name = settings.tls.serverNameOverride, target?.isTLS == true {
-            guard let override = target?.overrideName(name) else { return "server_name_override is not a host name" }
-            lines.append(override.hostHeader)
-            connectTo = martlet_curl_slist_append(nil, override.connectTo)
+            guard let own = target?.overrideName(name) else { return "server_name_override is not a host name" }
+            hostHeader = hostHeader ?? own
+            connectHost = connectHost ?? target?.host
+        }
+        if let hostHeader { lines.append(hostHeader) }
+        if let connectHost, let rule = target?.connectTo(connectHost) {
+            connectTo = martlet_curl_slist_append(nil, rule)
         }
         for line in lines {
             guard let longer = martlet_curl_slist_append(headerList, line) else { return "out of memory" }
@@ -131,6 +182,10 @@ final class HTTPTransfer {
         func set(_ option: CURLoption, _ value: UnsafeRawPointer?) {
             accepted = martlet_curl_setopt_pointer(easy, option, value) == CURLE_OK && accepted
         }
+        refused.pointee = false
+        martlet_curl_set_reuse_only(easy, opening == .never ? refused : nil)
+        set(CURLOPT_FRESH_CONNECT, opening == .always ? 1 : 0)
+        set(CURLOPT_HTTP_VERSION, version)
         set(CURLOPT_CURLU, (target?.handle).map { UnsafeRawPointer($0) })
         set(CURLOPT_HTTPHEADER, headerList)
         set(CURLOPT_CONNECT_TO, connectTo)
@@ -153,6 +208,15 @@ final class HTTPTransfer {
         }
         request.method.rawValue.withCString { set(CURLOPT_CUSTOMREQUEST, UnsafeRawPointer($0)) }
         return accepted
+    }
+
+    private var version: Int {
+        switch (settings.version, opening) {
+        case (.http1, _): Int(CURL_HTTP_VERSION_1_1)
+        case (.http2, _) where target?.isTLS == true: Int(CURL_HTTP_VERSION_2TLS)
+        case (.http2, .always): Int(CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE)
+        case (.http2, _): Int(CURL_HTTP_VERSION_2_0)
+        }
     }
 
     /// A small body, joined if it has several pieces; nil for none, and for a large one, which is pulled instead.
@@ -179,10 +243,14 @@ final class HTTPTransfer {
         guard headComplete else {
             return (submission, .failure(error(.reset, detail: "closed within the headers of the answer")))
         }
+        if settings.version == .http2, martlet_curl_getinfo_long(easy, CURLINFO_HTTP_VERSION) < CURL_HTTP_VERSION_2_0 {
+            return (submission, .failure(error(.malformedResponse, detail: "the server does not speak HTTP/2")))
+        }
+        let wanted = submission.request.wantedHeaders
         let answer = HTTPClientResponse(
             status: martlet_curl_getinfo_long(easy, CURLINFO_RESPONSE_CODE), contentType: header("content-type"),
             retryAfter: header("retry-after"),
-            headers: submission.request.wantedHeaders.compactMap { name in header(name).map { (name, $0) } },
+            headers: wanted.compactMap { name in header(name, orTrailer: true).map { (name, $0) } },
             body: response)
         return (submission, .success(answer))
     }
@@ -226,10 +294,13 @@ final class HTTPTransfer {
             ? "waiting for the answer" : "while receiving the answer"
     }
 
-    private func header(_ name: String) -> String? {
+    private func header(_ name: String, orTrailer: Bool = false) -> String? {
         var found: UnsafeMutablePointer<curl_header>?
+        let origins = UInt32(orTrailer ? CURLH_HEADER | CURLH_TRAILER : CURLH_HEADER)
         // -1: of the last answer, after any 1xx.
-        guard martlet_curl_easy_header(easy, name, 0, UInt32(CURLH_HEADER), -1, &found) == CURLHE_OK, let found else {
+        guard martlet_curl_easy_header(easy, name, 0, origins, -1, &found) == CURLHE_OK,
+            let found
+        else {
             return nil
         }
         return String(cString: found.pointee.value)
@@ -238,6 +309,13 @@ final class HTTPTransfer {
     private func clear() {
         submission = nil
         target = nil
+        address = nil
+        failedAddresses = []
+        refusals = 0
+        clearAttempt()
+    }
+
+    private func clearAttempt() {
         upload = BodyCursor()
         response = []
         responseOverflow = false

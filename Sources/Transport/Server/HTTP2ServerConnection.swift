@@ -11,22 +11,34 @@ final class HTTP2ServerConnection: ChannelInboundHandler, ServedConnection {
     /// waits for our window updates; what has come is counted in the memory budget.
     private static let streamWindow = 1 << 20
     private static let connectionWindow = 4 << 20
-    /// Most bytes of a frame: fewer frames cost less, and this is 1/4 of a common body.
-    private static let frameSize = 64 << 10
-    /// Most bytes of all fields of a head, as for HTTP/1.1.
-    private static let headerListSize = 128 << 10
+    /// Most bytes of a DATA frame: each frame costs some microseconds.
+    private static let frameSize = 1 << 20
+    /// Most bytes of all fields of a head. There may be as many heads as streams, and no lease counts them.
+    private static let headerListSize = 32 << 10
+    /// Most bytes of answers that the client has not taken yet; requests beyond it are refused.
+    private static let unsentLimit = 1 << 20
 
     let service: any HTTPService
     let settings: HTTPServerSettings
     private let registry: HTTPConnectionRegistry
+    private let telemetry: HTTPServerTelemetry?
+    private var frames: HTTP2FrameGuard?
+    private var pings: HTTP2PingPolicy
+    /// Bytes of answers that wait for the client to take them.
+    private var unsent = 0
     private var context: ChannelHandlerContext?
     private var streams: [ObjectIdentifier: HTTP2ServerStream] = [:]
     private(set) var client: String?
 
-    init(service: any HTTPService, settings: HTTPServerSettings, registry: HTTPConnectionRegistry) {
+    init(
+        service: any HTTPService, settings: HTTPServerSettings, registry: HTTPConnectionRegistry,
+        telemetry: HTTPServerTelemetry?
+    ) {
         self.service = service
         self.settings = settings
         self.registry = registry
+        self.telemetry = telemetry
+        pings = HTTP2PingPolicy(settings: settings.http2)
     }
 
     /// True once the server ends.
@@ -55,6 +67,9 @@ final class HTTP2ServerConnection: ChannelInboundHandler, ServedConnection {
                 try channel.pipeline.syncOperations.addHandler(HTTP2ServerStream(bound.value))
             }
         }
+        let frames = HTTP2FrameGuard(frameSize: Self.frameSize) { [weak self] in self?.end($0.rawValue) }
+        self.frames = frames
+        try pipeline.addHandler(frames)
         try pipeline.addHandler(handler)
         try pipeline.addHandler(management)
         try pipeline.addHandler(self)
@@ -63,6 +78,31 @@ final class HTTP2ServerConnection: ChannelInboundHandler, ServedConnection {
     func add(_ stream: HTTP2ServerStream) { streams[ObjectIdentifier(stream)] = stream }
 
     func remove(_ stream: HTTP2ServerStream) { streams[ObjectIdentifier(stream)] = nil }
+
+    /// Whether the client takes its answers: no more requests are admitted before it does.
+    var takesAnswers: Bool { unsent <= Self.unsentLimit }
+
+    /// An answer of so many bytes is on its way.
+    func willSend(_ bytes: Int) {
+        unsent += bytes
+        pings.answered()
+        frames?.addCredit(bytes: bytes)
+    }
+
+    /// It is written, or never will be.
+    func didSend(_ bytes: Int) { unsent -= bytes }
+
+    /// Ends a connection whose client misuses it: GOAWAY with ENHANCE_YOUR_CALM.
+    private func end(_ reason: String, data: String = "") {
+        guard let context else { return }
+        telemetry?.connectionEnded(peer: client, reason: reason)
+        let payload = HTTP2Frame.FramePayload.goAway(
+            lastStreamID: .maxID, errorCode: .enhanceYourCalm, opaqueData: ByteBuffer(string: data))
+        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        // The frame is held back until the end of what was read.
+        context.writeAndFlush(NIOAny(HTTP2Frame(streamID: .rootStream, payload: payload)))
+            .whenComplete { _ in bound.value.close(promise: nil) }
+    }
 
     // MARK: Channel events
 
@@ -79,10 +119,36 @@ final class HTTP2ServerConnection: ChannelInboundHandler, ServedConnection {
         context.fireChannelInactive()
     }
 
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        // The rules are gRPC's: clients of plain HTTP/2 do not know them.
+        if settings.versions == .http2, case .ping(_, ack: false) = unwrapInboundIn(data).payload,
+            !pings.take(.now(), isIdle: streams.isEmpty)
+        {
+            end("too many pings", data: "too_many_pings")
+        }
+        context.fireChannelRead(data)
+    }
+
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // Errors of one stream are answered on it by NIOHTTP2; all others end the connection.
         if error is NIOHTTP2Errors.StreamError { return }
+        if let reason = Self.misuse(error) { telemetry?.connectionEnded(peer: client, reason: reason) }
         context.close(promise: nil)
+    }
+
+    /// What NIOHTTP2 found the client to do too often; nil for other errors.
+    private static func misuse(_ error: any Error) -> String? {
+        switch error {
+        case is NIOHTTP2Errors.ExcessiveRSTFrames: "too many streams were reset"
+        case is NIOHTTP2Errors.ExcessiveEmptyDataFrames: "too many empty DATA frames"
+        case is NIOHTTP2Errors.ExcessiveContinuationFrames: "too many CONTINUATION frames"
+        case is NIOHTTP2Errors.ExcessivelyLargeHeaderBlock: "too large a head"
+        case is NIOHTTP2Errors.ExcessiveStreamErrors, is NIOHTTP2Errors.ExcessiveNumberOfGlitches:
+            "too many errors of streams"
+        case is NIOHTTP2Errors.ExcessiveControlFrames, is NIOHTTP2Errors.ExcessiveOutboundFrameBuffering:
+            "too many control frames"
+        default: nil
+        }
     }
 
     // MARK: ServedConnection
@@ -91,6 +157,7 @@ final class HTTP2ServerConnection: ChannelInboundHandler, ServedConnection {
     func drain() {
         guard let context else { return }
         context.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+        for stream in Array(streams.values) { stream.drain() }
     }
 
     func closeUnlessWaiting() {
@@ -111,7 +178,8 @@ extension HTTP2ServerSettings {
         var configuration = NIOHTTP2ServerConnectionManagementHandler.Configuration.defaults
         configuration.maxIdleTime = TimeAmount(maximumIdle ?? idle)
         configuration.maxAge = maximumAge.map { TimeAmount($0) }
-        configuration.maxGraceTime = maximumGrace.map { TimeAmount($0) }
+        // Without a bound, a client that is gone would keep its connection.
+        configuration.maxGraceTime = TimeAmount(maximumGrace ?? .seconds(300))
         configuration.keepalive = .init(pingInterval: TimeAmount(pingInterval), ackTimeout: TimeAmount(pingTimeout))
         return configuration
     }

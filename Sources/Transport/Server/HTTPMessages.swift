@@ -12,6 +12,20 @@ package struct HTTPHead: Sendable {
     package var headers: HTTPHeaderFields
     /// Address of the peer, without port; nil when unknown.
     package var client: String?
+    /// Who the client is; nil when the server asks for no credentials.
+    package var identity: ClientIdentity?
+
+    package init(
+        method: String, path: String, query: String, headers: HTTPHeaderFields, client: String?,
+        identity: ClientIdentity? = nil
+    ) {
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.client = client
+        self.identity = identity
+    }
 }
 
 extension HTTPHead {
@@ -94,6 +108,9 @@ package enum HTTPAdmission: Sendable {
     case body(limit: Int, lease: MemoryLease?)
     /// Answer now; the body is not read into memory.
     case answer(HTTPAnswer)
+    /// Let the function make what takes the body as it comes and writes an answer meanwhile. On the event loop; HTTP/2
+    /// only.
+    case stream(@Sendable (HTTPStreamWriter) -> any HTTPStream)
 }
 
 /// The application behind a server. One service serves all connections, on all event loops.
@@ -105,6 +122,12 @@ package protocol HTTPService: Sendable {
     /// Gets the whole request; answers through `responder`, now or later, exactly once, from any thread. On the
     /// connection's event loop; must not block.
     func respond(to head: HTTPHead, body: WireBytes, responder: HTTPResponder)
+
+    /// Whether a request must have credentials, on a server that asks for them.
+    func needsAuthentication(_ head: HTTPHead) -> Bool
+
+    /// The answer for a request whose credentials were refused; its body is not read.
+    func unauthenticated(_ head: HTTPHead, _ failure: AuthenticationFailure) -> HTTPAnswer
 
     /// How the body of a request is framed, which says its length early.
     func framing(of head: HTTPHead) -> HTTPBodyFraming
@@ -122,6 +145,12 @@ package protocol HTTPService: Sendable {
 extension HTTPService {
     package func framing(of head: HTTPHead) -> HTTPBodyFraming { .none }
 
+    package func needsAuthentication(_ head: HTTPHead) -> Bool { true }
+
+    package func unauthenticated(_ head: HTTPHead, _ failure: AuthenticationFailure) -> HTTPAnswer {
+        .text(failure.httpStatus, failure.message + "\n", headers: failure.httpFields)
+    }
+
     package func bodyTooLarge(_ head: HTTPHead, limit: Int) -> HTTPAnswer {
         .text(413, "request body larger than \(limit) bytes\n")
     }
@@ -131,6 +160,17 @@ extension HTTPService {
     }
 
     package func badRequest(status: Int, message: String) -> HTTPAnswer { .text(status, message + "\n") }
+}
+
+extension AuthenticationFailure {
+    /// 401, or 429 for credentials that were not looked at.
+    package var httpStatus: Int { reason == .limited ? 429 : 401 }
+
+    /// The fields that go with the status: `WWW-Authenticate` (RFC 9110, section 11.6.1), or `Retry-After`.
+    package var httpFields: [(name: String, value: String)] {
+        guard reason == .limited else { return [("WWW-Authenticate", challenge)] }
+        return [("Retry-After", String(max(1, (retryAfter ?? .seconds(1)).components.seconds)))]
+    }
 }
 
 /// Sends the answer to one request. May be used from any thread, once; a second answer is ignored.

@@ -1,6 +1,9 @@
+internal import Logging
 package import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
+internal import NIOSSL
+package import Pipeline
 internal import Synchronization
 
 /// An HTTP server, 1.1 and 2, on NIO event loops. Connections are spread over the loops; each lives on one.
@@ -11,10 +14,21 @@ package final class HTTPServer: Sendable {
     private let listener = Mutex<(any Channel)?>(nil)
     /// Set by the first `close`: the event loops may be gone after it.
     private let isClosed = Atomic<Bool>(false)
+    private let telemetry: HTTPServerTelemetry?
+    private let authenticators: AuthenticatorRegistry?
+    private let tls = Mutex<TLSContextSource?>(nil)
 
-    package init(settings: HTTPServerSettings, service: any HTTPService) {
+    /// - Parameters:
+    ///   - telemetry: who is told about connections that fail; nil for nobody.
+    ///   - authenticators: where the authenticator is looked up at the start, when the settings name one.
+    package init(
+        settings: HTTPServerSettings, service: any HTTPService, telemetry: HTTPServerTelemetry? = nil,
+        authenticators: AuthenticatorRegistry? = nil
+    ) {
+        self.authenticators = authenticators
         self.settings = settings
         self.service = service
+        self.telemetry = telemetry
         connections = HTTPServerConnections(limit: settings.maximumConnections)
     }
 
@@ -24,11 +38,13 @@ package final class HTTPServer: Sendable {
     /// Binds and starts to accept. Blocks until bound: call it off the event loops.
     ///
     /// - Returns: the port, which the system chose when `settings.port` is 0.
-    /// - Throws: `HTTPServerBindError`, which names the address.
+    /// - Throws: `HTTPServerBindError`, which names the address, or an error that names the TLS option.
     @discardableResult
     package func start(on group: any EventLoopGroup) throws -> Int {
+        let settings = try authenticated()
+        let secure = try loadTLS()
         try connections.registerLoops(of: group)
-        let (service, settings, connections) = (service, settings, connections)
+        let (service, connections, telemetry) = (service, connections, telemetry)
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -39,12 +55,22 @@ package final class HTTPServer: Sendable {
             )
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    let pipeline = channel.pipeline.syncOperations
+                    if let secure {
+                        guard secure.handshakes.begin() else { throw HTTPServerOverload() }
+                        try pipeline.addHandler(NIOSSLServerHandler(context: secure.source.context))
+                        try pipeline.addHandler(
+                            TLSHandshakeGate(
+                                secure.handshakes, timeout: secure.timeout, telemetry: telemetry))
+                    }
                     guard let registry = connections.registry(of: channel.eventLoop), connections.admitOne() else {
-                        try channel.pipeline.syncOperations.addHandler(
+                        // Over TLS the client could not read an answer yet.
+                        if secure != nil { throw HTTPServerOverload() }
+                        try pipeline.addHandler(
                             RefusingHandler(answer: service.badRequest(status: 503, message: "too many connections")))
                         return
                     }
-                    try Self.configure(channel.pipeline.syncOperations, service, settings, registry)
+                    try Self.configure(pipeline, service, settings, registry, telemetry)
                 }
             }
         do {
@@ -56,6 +82,40 @@ package final class HTTPServer: Sendable {
         }
     }
 
+    /// TLS as it is configured, loaded and watched.
+    private struct Security {
+        let source: TLSContextSource
+        let handshakes: TLSHandshakes
+        let timeout: Duration
+    }
+
+    /// The settings with the authenticator that they name.
+    private func authenticated() throws -> HTTPServerSettings {
+        guard let id = settings.authenticatorID else { return settings }
+        guard let found = authenticators?.server(id) else {
+            throw HTTPServerSetupError(
+                host: settings.host, port: settings.port, cause: "the extension \(id) authenticates no clients")
+        }
+        var settings = settings
+        settings.authenticator = found
+        return settings
+    }
+
+    private func loadTLS() throws -> Security? {
+        guard let tls = settings.tls else { return nil }
+        let protocols = settings.versions == .http2 ? ["h2"] : ["h2", "http/1.1"]
+        do throws(TLSServerError) {
+            let source = try TLSContextSource(tls, protocols: protocols)
+            source.start(logger: telemetry?.logger ?? Logger(label: "tls") { _ in SwiftLogNoOpLogHandler() })
+            self.tls.withLock { $0 = source }
+            return Security(
+                source: source, handshakes: TLSHandshakes(limit: tls.maximumHandshakes), timeout: tls.handshakeTimeout)
+        } catch {
+            throw HTTPServerSetupError(
+                host: settings.host, port: settings.port, cause: "tls: \(error.option) \(error.text)")
+        }
+    }
+
     /// Most bytes of one field of a head, or of its URI: 64 KiB.
     private static let headerFieldLimit = 64 << 10
     /// Most bytes of all fields of a head: 128 KiB. No lease counts them.
@@ -64,13 +124,14 @@ package final class HTTPServer: Sendable {
     /// Adds the handler that finds out what a connection speaks. On its event loop.
     private static func configure(
         _ pipeline: ChannelPipeline.SynchronousOperations, _ service: any HTTPService, _ settings: HTTPServerSettings,
-        _ registry: HTTPConnectionRegistry
+        _ registry: HTTPConnectionRegistry, _ telemetry: HTTPServerTelemetry?
     ) throws {
         let detector = HTTPVersionDetector(registry: registry, timeout: settings.readHeaderTimeout) {
             isHTTP2, context in
             let pipeline = context.pipeline.syncOperations
             if isHTTP2 {
-                let connection = HTTP2ServerConnection(service: service, settings: settings, registry: registry)
+                let connection = HTTP2ServerConnection(
+                    service: service, settings: settings, registry: registry, telemetry: telemetry)
                 try connection.configure(pipeline, on: context.eventLoop)
             } else if settings.versions == .http2 {
                 throw HTTPVersionError()
@@ -103,6 +164,10 @@ package final class HTTPServer: Sendable {
     }
 
     private func endListening() {
+        tls.withLock { source in
+            source?.stop()
+            source = nil
+        }
         let channel = listener.withLock { listener in
             defer { listener = nil }
             return listener
@@ -128,6 +193,19 @@ package final class HTTPServer: Sendable {
 
 /// HTTP/1.1 came where only HTTP/2 is spoken.
 private struct HTTPVersionError: Error {}
+
+/// A connection beyond what the server takes; the channel's initializer closes it.
+private struct HTTPServerOverload: Error {}
+
+/// What a server needs beside its address could not be set up.
+package struct HTTPServerSetupError: Error, CustomStringConvertible {
+    package var host: String
+    package var port: Int
+    /// The thing and what is wrong with it.
+    package var cause: String
+
+    package var description: String { "cannot listen on \(host):\(port): \(cause)" }
+}
 
 /// The address could not be bound.
 package struct HTTPServerBindError: Error, CustomStringConvertible {

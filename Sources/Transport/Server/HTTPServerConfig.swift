@@ -1,10 +1,13 @@
 package import Config
+internal import Pipeline
 
 extension HTTPServerSettings {
-    /// Reads the keys of otelcol's confighttp that a server without TLS and authentication has.
+    /// Reads the keys of otelcol's confighttp.
     ///
-    /// - Parameter defaultPort: port of the endpoint `localhost:<port>` that is used when none is given.
-    package init(from section: ConfigSection, defaultPort: Int) {
+    /// - Parameters:
+    ///   - defaultPort: port of the endpoint `localhost:<port>` that is used when none is given.
+    ///   - isHarmless: anybody may reach the server: no telemetry goes through it.
+    package init(from section: ConfigSection, defaultPort: Int, isHarmless: Bool = false) {
         let endpoint = section.endpoint("endpoint") ?? ConfigEndpoint(host: "localhost", port: defaultPort)
         self.init(host: endpoint.host.isEmpty ? "0.0.0.0" : endpoint.host, port: endpoint.port)
         if let transport = section.string("transport"), transport != "tcp" {
@@ -26,13 +29,15 @@ extension HTTPServerSettings {
                 responseHeaders.append((name, value.reveal()))
             }
         }
-        section.refuse("tls", because: "put a TLS-terminating proxy in front, or listen on loopback only")
-        section.refuse("auth", because: "no server authenticator is available; listen on loopback only")
+        if let tls = section.optionalSection("tls") { self.tls = TLSServerSettings(from: tls) }
+        authenticatorID = section.authenticator(.serverAuthenticator)
+        if !isHarmless { warnIfOpen(section, endpoint) }
         section.refuse("middlewares", because: "there are no middleware extensions")
         section.refuse("write_timeout", because: "answers wait for their receipt; see \"idle_timeout\"")
         section.refuse("compression_algorithms", because: "gzip, deflate, zlib and zstd are always accepted")
     }
-    /// Reads the keys of otelcol's configgrpc that a server without TLS and authentication has.
+
+    /// Reads the keys of otelcol's configgrpc.
     ///
     /// - Parameter defaultPort: port of the endpoint `localhost:<port>` that is used when none is given.
     package init(grpc section: ConfigSection, defaultPort: Int) {
@@ -54,13 +59,24 @@ extension HTTPServerSettings {
         http2.maximumGrace = server.duration("max_connection_age_grace", in: times)
         http2.pingInterval = server.duration("time", in: .seconds(1) ... .seconds(365 * 86_400)) ?? http2.pingInterval
         http2.pingTimeout = server.duration("timeout", in: times) ?? http2.pingTimeout
-        keepalive.refuse(
-            "enforcement_policy", because: "clients that send too many frames are always disconnected")
-        section.refuse("tls", because: "put a TLS-terminating proxy in front, or listen on loopback only")
-        section.refuse("auth", because: "no server authenticator is available; listen on loopback only")
+        let policy = keepalive.section("enforcement_policy")
+        http2.minimumPingInterval =
+            policy.duration("min_time", in: .zero ... .seconds(365 * 86_400)) ?? http2.minimumPingInterval
+        http2.permitsPingWithoutStream = policy.bool("permit_without_stream") ?? http2.permitsPingWithoutStream
+        if let tls = section.optionalSection("tls") { self.tls = TLSServerSettings(from: tls) }
+        authenticatorID = section.authenticator(.serverAuthenticator)
+        warnIfOpen(section, endpoint)
         section.refuse("middlewares", because: "there are no middleware extensions")
         section.refuse("read_buffer_size", because: "buffers grow with what comes")
         section.refuse("write_buffer_size", because: "answers are small")
+    }
+
+    /// Warns about a server that others than this machine reach, and that takes whatever comes.
+    private func warnIfOpen(_ section: ConfigSection, _ endpoint: ConfigEndpoint) {
+        guard !endpoint.isLoopback, tls == nil, authenticatorID == nil else { return }
+        section.warn(
+            "endpoint",
+            "is open to everybody who reaches it: set \"tls\" or \"auth\", or listen on localhost")
     }
 
     /// Most requests under way on one connection that can be configured.

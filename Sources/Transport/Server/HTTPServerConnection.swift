@@ -16,6 +16,8 @@ final class HTTPServerConnection: ChannelDuplexHandler, ServedConnection, Answer
     private enum State {
         /// Between requests.
         case idle
+        /// The client's credentials are being checked; the body waits.
+        case authenticating
         /// A body is coming in.
         case reading(HTTPHead)
         /// A body is coming in that nobody wants; the answer is out or waits for its end.
@@ -90,7 +92,7 @@ final class HTTPServerConnection: ChannelDuplexHandler, ServedConnection, Answer
             return
         }
         switch state {
-        case .waiting, .closing:
+        case .waiting, .authenticating, .closing:
             // The answer to the request before still goes out, then the connection ends.
             keepsAlive = false
         case .discarding:
@@ -116,8 +118,15 @@ final class HTTPServerConnection: ChannelDuplexHandler, ServedConnection, Answer
     /// Back-pressure: nothing more is read from a client whose request is not settled yet, or who does not read the
     /// answers that it has.
     private func mayRead(_ context: ChannelHandlerContext) -> Bool {
-        if case .waiting = state { return false }
-        return context.channel.isWritable
+        isBusy ? false : context.channel.isWritable
+    }
+
+    /// Whether what comes has to wait.
+    private var isBusy: Bool {
+        switch state {
+        case .waiting, .authenticating: true
+        case .idle, .reading, .discarding, .closing: false
+        }
     }
 
     private func readIfPostponed(_ context: ChannelHandlerContext) {
@@ -128,7 +137,7 @@ final class HTTPServerConnection: ChannelDuplexHandler, ServedConnection, Answer
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let part = unwrapInboundIn(data)
-        if case .waiting = state {
+        if isBusy {
             postponed.append(part)
         } else {
             handle(part)
@@ -164,28 +173,93 @@ final class HTTPServerConnection: ChannelDuplexHandler, ServedConnection, Answer
         let request = HTTPHead(
             method: head.method.rawValue, path: path, query: query,
             headers: HTTPHeaderFields(head.headers.map { (name: $0.name, value: $0.value) }), client: client)
-        let length = Self.bodyLength(head.headers)
-        let expectsContinue = request.headers["expect"].map { equalIgnoringCase($0, "100-continue") } ?? false
-        switch service.admit(request, length: length) {
+        let body = AnnouncedBody(
+            length: Self.bodyLength(head.headers),
+            waits: request.headers["expect"].map { equalIgnoringCase($0, "100-continue") } ?? false)
+        guard let authenticator = settings.authenticator, service.needsAuthentication(request) else {
+            admit(request, body)
+            return
+        }
+        let result = authenticator.authenticate(AuthenticationRequest(fields: request.headers.fields, peer: client))
+        switch result {
+        case .allowed(let identity): admit(request, body, identity)
+        case .denied(let failure): deny(request, body, failure)
+        case .later(let check): authenticate(request, body, check)
+        }
+    }
+
+    /// What a head says about the body.
+    private struct AnnouncedBody {
+        /// In bytes; nil when chunked, 0 without one.
+        let length: Int?
+        /// The client sends it only when told to.
+        let waits: Bool
+    }
+
+    private func authenticate(
+        _ head: HTTPHead, _ body: AnnouncedBody,
+        _ check: (@escaping @Sendable (Result<ClientIdentity, AuthenticationFailure>) -> Void) -> Void
+    ) {
+        guard let context else { return }
+        state = .authenticating
+        let eventLoop = context.eventLoop
+        let bound = NIOLoopBound((self, head, body, requestNumber), eventLoop: eventLoop)
+        check { result in
+            eventLoop.execute {
+                let (connection, head, body, number) = bound.value
+                connection.finishAuthentication(number, head, body, result)
+            }
+        }
+    }
+
+    private func finishAuthentication(
+        _ number: UInt64, _ head: HTTPHead, _ body: AnnouncedBody,
+        _ result: Result<ClientIdentity, AuthenticationFailure>
+    ) {
+        guard number == requestNumber, case .authenticating = state, let context else { return }
+        switch result {
+        case .success(let identity): admit(head, body, identity)
+        case .failure(let failure): deny(head, body, failure)
+        }
+        replay()
+        readIfPostponed(context)
+    }
+
+    private func deny(_ head: HTTPHead, _ body: AnnouncedBody, _ failure: AuthenticationFailure) {
+        discarded = 0
+        keepsAlive = keepsAlive && !failure.closes && Self.canReadPast(body)
+        state = .discarding
+        write(service.unauthenticated(head, failure))
+    }
+
+    private func admit(_ head: HTTPHead, _ announced: AnnouncedBody, _ identity: ClientIdentity? = nil) {
+        var head = head
+        head.identity = identity
+        switch service.admit(head, length: announced.length) {
         case .answer(let answer):
             discarded = 0
-            keepsAlive = keepsAlive && Self.canReadPast(length, expectsContinue)
+            keepsAlive = keepsAlive && Self.canReadPast(announced)
             state = .discarding
             write(answer)
+        case .stream:
+            discarded = 0
+            keepsAlive = keepsAlive && Self.canReadPast(announced)
+            state = .discarding
+            write(service.badRequest(status: 505, message: "this needs HTTP/2"))
         case .body(let limit, let lease):
-            if let length, length > limit {
-                keepsAlive = keepsAlive && Self.canReadPast(length, expectsContinue)
+            if let length = announced.length, length > limit {
+                keepsAlive = keepsAlive && Self.canReadPast(announced)
                 discarded = 0
                 state = .discarding
-                write(service.bodyTooLarge(request, limit: limit))
+                write(service.bodyTooLarge(head, limit: limit))
                 return
             }
             bodyLimit = limit
             self.lease = lease
-            bodyGoal = length ?? limit
-            body = WireWriter(capacity: length ?? 0, limit: limit)
-            state = .reading(request)
-            if expectsContinue { writeContinue() }
+            bodyGoal = announced.length ?? limit
+            body = WireWriter(capacity: announced.length ?? 0, limit: limit)
+            state = .reading(head)
+            if announced.waits { writeContinue() }
         }
     }
 
@@ -233,16 +307,21 @@ final class HTTPServerConnection: ChannelDuplexHandler, ServedConnection, Answer
         }
         state = .idle
         expect(settings.idleTimeout)
+        replay()
+        readIfPostponed(context)
+    }
+
+    /// Handles what came while the connection was busy, up to where it is busy again.
+    private func replay() {
         let waiting = postponed
         postponed = []
         for (index, part) in waiting.enumerated() {
-            if case .waiting = state {
+            if isBusy {
                 postponed.append(contentsOf: waiting[index...])
                 break
             }
             handle(part)
         }
-        readIfPostponed(context)
     }
 
     // MARK: Output
@@ -302,7 +381,7 @@ final class HTTPServerConnection: ChannelDuplexHandler, ServedConnection, Answer
             refuse(service.badRequest(status: 408, message: "the request body came too slowly"))
         case .idle, .discarding, .closing:
             close()
-        case .waiting:
+        case .waiting, .authenticating:
             break
         }
     }
@@ -324,8 +403,8 @@ final class HTTPServerConnection: ChannelDuplexHandler, ServedConnection, Answer
 
     /// Whether the connection stays usable behind an unwanted body: a small one is read past, a large one is not worth
     /// the bytes. A client that was to wait for 100 Continue may leave the body out: the next bytes mean nothing then.
-    private static func canReadPast(_ length: Int?, _ expectsContinue: Bool) -> Bool {
-        guard let length, !(expectsContinue && length > 0) else { return false }
+    private static func canReadPast(_ body: AnnouncedBody) -> Bool {
+        guard let length = body.length, !(body.waits && length > 0) else { return false }
         return length <= discardLimit
     }
 

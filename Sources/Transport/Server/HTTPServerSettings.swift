@@ -1,3 +1,6 @@
+package import Config
+internal import Pipeline
+
 /// The versions of HTTP that a server takes.
 package enum HTTPVersions: Sendable {
     /// HTTP/1.1 and HTTP/2, told apart by the first bytes.
@@ -22,6 +25,13 @@ package struct HTTPServerSettings: Sendable {
     package var keepAlive = true
     /// Fields added to every answer. Key `response_headers`.
     package var responseHeaders: [(name: String, value: String)] = []
+
+    /// The extension that checks the credentials of clients; nil for none. Key `auth::authenticator`.
+    package var authenticatorID: ComponentID?
+    /// That extension, once the server starts.
+    var authenticator: (any ServerAuthenticator)?
+    /// How to speak TLS; nil for plain TCP. Key `tls`.
+    package var tls: TLSServerSettings?
 
     /// What clients may speak.
     package var versions = HTTPVersions.http1AndHTTP2

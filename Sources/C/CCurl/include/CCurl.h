@@ -125,6 +125,20 @@ static inline CURLcode martlet_curl_set_reader(CURL *handle, curl_read_callback 
     return code ? code : martlet_curl.easy_setopt(handle, CURLOPT_SEEKDATA, context);
 }
 
+// With a flag: the transfer opens no connection, it uses one that is there or fails with CURLE_COULDNT_CONNECT and the
+// flag set. Without: connections are opened as usual.
+void martlet_curl_set_reuse_only(CURL *handle, _Bool *refused);
+
+// Open sockets of the connections that handles have made. Those beyond the room are not listed.
+#define MARTLET_CURL_MAX_SOCKETS 256
+struct martlet_curl_sockets {
+    int count;
+    int open[MARTLET_CURL_MAX_SOCKETS];
+};
+
+// From now on the handle's connections are in the list, which must outlive the connections.
+CURLcode martlet_curl_list_sockets(CURL *handle, struct martlet_curl_sockets *list);
+
 // 0 when libcurl does not know.
 static inline long martlet_curl_getinfo_long(CURL *handle, CURLINFO info) {
     long value = 0;
