@@ -64,7 +64,7 @@ let package = Package(
 
         // Decisions what to keep, and how many items a kept one stands for
         .target(name: "Sampling", dependencies: ["OTLP", "GenAI", "CPCRE2"], swiftSettings: strict),
-        .target(name: "Aggregation", dependencies: ["OTLP"], swiftSettings: strict),
+        .target(name: "Aggregation", dependencies: ["CPrefetch", "OTLP"], swiftSettings: strict),
 
         // Contracts between components, and the graph of them
         .target(

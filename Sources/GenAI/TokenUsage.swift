@@ -108,8 +108,8 @@ package struct TokenUsage: Sendable, Equatable {
         target[0] = max(0, counts[Int(TokenClass.input.rawValue)])
         target[1] = max(0, counts[Int(TokenClass.output.rawValue)])
         target[2] = max(0, counts[Int(TokenClass.cacheRead.rawValue)])
-        target[3] =
-            max(0, counts[Int(TokenClass.cacheWrite5m.rawValue)]) + max(0, counts[Int(TokenClass.cacheWrite1h.rawValue)])
+        let (short, long) = (counts[Int(TokenClass.cacheWrite5m.rawValue)], counts[Int(TokenClass.cacheWrite1h.rawValue)])
+        target[3] = max(0, short) + max(0, long)
         target[4] = max(0, counts[Int(TokenClass.reasoning.rawValue)])
     }
 

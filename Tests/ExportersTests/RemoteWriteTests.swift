@@ -83,7 +83,7 @@ import Testing
         ("external_labels: {a: ''}", "neither"), ("protobuf_message: x", "must be"),
         ("max_batch_size_bytes: 5", "1024"),
         ("resource_to_telemetry_conversion: {clear_after_copy: true}", "not supported"),
-        ("remote_write_queue: {storage: file_storage}", "in memory"), ("translation_strategy: x", "must be"),
+        ("translation_strategy: x", "must be"),
     ])
     func whatIsRefused(_ yaml: String, _ message: String) throws {
         let (settings, errors) = try read("endpoint: http://h\n\(yaml)")

@@ -207,7 +207,7 @@ def test_keepalive_enforcement(launch):
 
 def test_connections_end_by_age_and_idleness(launch):
     for parameters in ({"max_connection_age": "300ms", "max_connection_age_grace": "300ms"},
-                       {"max_connection_idle": "300ms"}, {"time": "1s", "timeout": "300ms", "max_connection_age_grace": "300ms"}):
+                       {"max_connection_idle": "300ms", "max_connection_age_grace": "300ms"}, {"time": "1s", "timeout": "300ms", "max_connection_age_grace": "300ms"}):
         config = configuration({"nop": None})
         port = free_port()
         config["receivers"]["otlp"]["protocols"]["grpc"] = {

@@ -125,7 +125,7 @@ import Testing
         ("timeout: -1s", "timeout"), ("idle_conn_timeout: 10ms", "at least 1s"),
         ("proxy_url: ftp://user:hush@x", "must start with http://"),
         ("write_buffer_size: 3000000", "write_buffer_size"),
-        ("cookies: {enabled: true}", "cookies are not supported"), ("auth: {authenticator: x}", "not supported"),
+        ("cookies: {enabled: true}", "cookies are not supported"),
         ("http2_ping_timeout: 1s", "HTTP/1.1"), ("tls: {ca_file: /does/not/exist}", "cannot be read: No such file"),
         ("tls: {ca_file: /dev/null, ca_pem: x}", "beside ca_file"), ("tls: {cert_file: /dev/null}", "key_file"),
         ("tls: {key_pem: hush}", "cert_file"), ("tls: {min_version: \"1.3\", max_version: \"1.2\"}", "max_version"),

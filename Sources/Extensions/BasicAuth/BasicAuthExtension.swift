@@ -47,6 +47,10 @@ package struct BasicAuthSettings: Sendable {
 
     init(from section: ConfigSection) {
         let htpasswd = section.optionalSection("htpasswd")
+        // Read in any case, so that no key of it is taken for an unknown one.
+        file = htpasswd?.nonEmptyString("file")
+        inline = htpasswd?.secret("inline") ?? inline
+        reloadInterval = htpasswd?.duration("reload_interval") ?? reloadInterval
         if let client = section.optionalSection("client_auth") {
             if htpasswd != nil { section.error("\"htpasswd\" and \"client_auth\" must not be set both") }
             for key in ["username_file", "password_file"] {
@@ -62,9 +66,6 @@ package struct BasicAuthSettings: Sendable {
             section.error("\"htpasswd\" or \"client_auth\" must be set")
             return
         }
-        file = htpasswd.nonEmptyString("file")
-        inline = htpasswd.secret("inline") ?? inline
-        reloadInterval = htpasswd.duration("reload_interval") ?? reloadInterval
         realm = section.string("realm") ?? realm
         if realm.utf8.contains(where: { $0 < 0x20 || $0 == UInt8(ascii: "\"") || $0 > 0x7E }) {
             section.error("realm", "must be printable ASCII without quotes")

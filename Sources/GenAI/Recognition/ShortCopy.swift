@@ -21,6 +21,7 @@ package func copyShort(_ from: UnsafeRawPointer, to target: UnsafeMutableRawPoin
     }
 }
 
+/// Copies one word at an offset, which need not be aligned.
 @inlinable
 @inline(__always)
 package func copyWord<Word: BitwiseCopyable>(

@@ -76,6 +76,7 @@ package struct MemoryLimit: Sendable, Hashable {
 
 /// What a processor of a configuration turns out to be.
 package enum PreparedProcessor: Sendable {
+    /// Makes the stage of one pipeline.
     package typealias Make =
         @Sendable (ComponentID, Signal, any Consumer, ComponentEnvironment) throws -> any Processor
     /// What it takes for a running processor to follow these settings.

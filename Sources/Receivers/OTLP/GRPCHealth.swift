@@ -32,7 +32,8 @@ struct GRPCHealth: Sendable {
     /// Says the status at once, and each change.
     func watch(_ writer: HTTPStreamWriter) -> GRPCStream {
         let watcher = Watcher(health: self)
-        return GRPCStream(writer, endsWithClient: false, update: { watcher.update() }) { watcher.begin($0) }
+        return GRPCStream(
+            writer, endsWithClient: false, update: { watcher.update() }, reply: { watcher.begin($0) })
     }
 
     private static func name(_ request: UnsafeRawBufferPointer) -> String? {

@@ -24,6 +24,8 @@ final class HTTP2ServerConnection: ChannelInboundHandler, ServedConnection {
     private let telemetry: HTTPServerTelemetry?
     private var frames: HTTP2FrameGuard?
     private var pings: HTTP2PingPolicy
+    /// It was ended for what its client did, and counted.
+    private var isEnded = false
     /// Bytes of answers that wait for the client to take them.
     private var unsent = 0
     private var context: ChannelHandlerContext?
@@ -94,7 +96,8 @@ final class HTTP2ServerConnection: ChannelInboundHandler, ServedConnection {
 
     /// Ends a connection whose client misuses it: GOAWAY with ENHANCE_YOUR_CALM.
     private func end(_ reason: String, data: String = "") {
-        guard let context else { return }
+        guard let context, !isEnded else { return }
+        isEnded = true
         telemetry?.connectionEnded(peer: client, reason: reason)
         let payload = HTTP2Frame.FramePayload.goAway(
             lastStreamID: .maxID, errorCode: .enhanceYourCalm, opaqueData: ByteBuffer(string: data))
@@ -132,11 +135,14 @@ final class HTTP2ServerConnection: ChannelInboundHandler, ServedConnection {
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // Errors of one stream are answered on it by NIOHTTP2; all others end the connection.
         if error is NIOHTTP2Errors.StreamError { return }
-        if let reason = Self.misuse(error) { telemetry?.connectionEnded(peer: client, reason: reason) }
+        if !isEnded, let reason = Self.misuse(error) {
+            isEnded = true
+            telemetry?.connectionEnded(peer: client, reason: reason)
+        }
         context.close(promise: nil)
     }
 
-    /// What NIOHTTP2 found the client to do too often; nil for other errors.
+    /// What NIOHTTP2 found the client to do, too often or against the protocol; nil for errors of the connection itself.
     private static func misuse(_ error: any Error) -> String? {
         switch error {
         case is NIOHTTP2Errors.ExcessiveRSTFrames: "too many streams were reset"
@@ -147,7 +153,7 @@ final class HTTP2ServerConnection: ChannelInboundHandler, ServedConnection {
             "too many errors of streams"
         case is NIOHTTP2Errors.ExcessiveControlFrames, is NIOHTTP2Errors.ExcessiveOutboundFrameBuffering:
             "too many control frames"
-        default: nil
+        default: error is any NIOHTTP2Error ? "a frame against the protocol" : nil
         }
     }
 
