@@ -60,7 +60,12 @@ private func span(
         #expect(rules([wrapper, span(2, below: 1, .embeddings, error: .rateLimit)]) == [.none, .none])
         #expect(rules([wrapper, span(2, below: 1, input: 5, output: 1)]) == [.none, .none])
         #expect(rules([wrapper, span(2, below: 1, error: .rateLimit), span(3, below: 1)]) == [.none, .none, .none])
-        #expect(rules([span(1, model: 0, error: .rateLimit), span(2, below: 1, error: .rateLimit)]) == [.none, .none])
+        // A framework's span that does not know the model; it has to have failed itself.
+        #expect(
+            rules([span(1, model: 0, error: .rateLimit), span(2, below: 1, error: .rateLimit)]) == [
+                .repeatsDescendant, .none,
+            ])
+        #expect(rules([span(1, model: 0), span(2, below: 1, error: .rateLimit)]) == [.none, .none])
         #expect(rules([wrapper, span(2, error: .rateLimit)]) == [.none, .none])
         #expect(rules([span(1), span(2, below: 1)]) == [.none, .none])
         // The wrapper of a stream that broke off knows nothing.

@@ -6,7 +6,8 @@
 /// - Of two calls one above the other, with the same model and the same tokens (within 2 %), one counts: the one with
 ///   the response id, else the inner one. A call whose tokens are the sum of the calls right below it, of the same
 ///   model, does not count.
-/// - A call without usage does not count above failed calls without usage of the same model and kind, when it failed for
+/// - A call without usage does not count above failed calls without usage of the same model (or it names none, and
+///   failed) and kind, when it failed for
 ///   the same reason, or one of them gives none that is known, or it says nothing: wrapper and client report the same
 ///   failure.
 /// - Of two calls side by side (below the same span), written by different instrumentations, with the same model and
