@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 import opentelemetry.proto
-from google.protobuf import descriptor_pb2
+from google.protobuf import descriptor_pb2, text_format
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto as Field
 
 PROTO = Path(__file__).resolve().parents[2] / "proto"
@@ -28,6 +28,8 @@ PUBLISHED_MODULES = (
     "google.rpc.error_details_pb2",
     "google.protobuf.any_pb2",
     "google.protobuf.duration_pb2",
+    "grpc_health.v1.health_pb2",
+    "grpc_reflection.v1alpha.reflection_pb2",
 )
 
 # Published files that proto/ leaves out on purpose: profiles are in development and pass through unread.
@@ -43,6 +45,8 @@ NOT_OURS = {
     *("google.rpc." + name for name in (
         "DebugInfo", "ErrorInfo", "Help", "LocalizedMessage", "PreconditionFailure", "QuotaFailure", "RequestInfo",
         "ResourceInfo")),
+    # A later addition, which no client needs.
+    *("grpc.health.v1." + name for name in ("Health/List", "HealthListRequest", "HealthListResponse")),
 }
 
 COMMON, TRACE = "opentelemetry.proto.common.v1.", "opentelemetry.proto.trace.v1."
@@ -100,7 +104,13 @@ def published_schema():
     for name in PUBLISHED_MODULES:
         file = descriptor_pb2.FileDescriptorProto()
         importlib.import_module(name).DESCRIPTOR.CopyToProto(file)
+        # The packages of gRPC's own services put their files in folders of other names.
+        file.name = file.name.replace("grpc_", "grpc/", 1)
         yield file
+        if "v1alpha" in file.package:
+            # v1 is v1alpha under another name, and not published as a package of its own.
+            text = text_format.MessageToString(file).replace("v1alpha", "v1")
+            yield text_format.Parse(text, descriptor_pb2.FileDescriptorProto())
 
 
 class Catalogue:
