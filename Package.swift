@@ -31,6 +31,7 @@ let package = Package(
         // C libraries and generated C
         .target(name: "COTLP", path: "Sources/C/COTLP", linkerSettings: [.linkedLibrary("protobuf-c")]),
         .systemLibrary(name: "CGetopt", path: "Sources/C/CGetopt"),
+        .systemLibrary(name: "CSegments", path: "Sources/C/CSegments"),
         .systemLibrary(name: "CYAML", path: "Sources/C/CYAML"),
         .systemLibrary(name: "CZlib", path: "Sources/C/CZlib"),
         .systemLibrary(name: "CDeflate", path: "Sources/C/CDeflate"),
@@ -167,7 +168,8 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "CGetopt", "Service", "Storage", "Processors", "Generator", "Compression", "Delivery", "Transport",
+                "CGetopt", "CSegments", "Service", "Storage", "Processors", "Generator", "Compression", "Delivery",
+                "Transport",
                 "Pipeline",
                 "GenAI", "OTLP",
                 "Config",

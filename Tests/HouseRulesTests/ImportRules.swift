@@ -55,7 +55,7 @@ enum ImportRules {
         "Extensions": layersBelowComponents.union(["CCrypt"]),
         "Service": layersBelowComponents.union(componentTargets),
         "martlet": layersBelowComponents.union(componentTargets).union([
-            "Service", "Generator", "CGetopt", "Dispatch",
+            "Service", "Generator", "CGetopt", "CSegments", "Dispatch",
         ]),
     ]
 
