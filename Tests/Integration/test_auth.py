@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from support import http2, wire
+from support.grpc_sink import GRPCSink
 from support.otlp import traces
 from support.ports import free_port
 from support.process import configuration, to_sink
@@ -246,6 +247,42 @@ def test_tenants(launch, sink):
     for request in sink.requests[before:]:
         services = {resource.resource.attributes[0].value.string_value for resource in request.resource_spans}
         assert len(services) == 1, "tenants were mixed"
+
+
+@pytest.mark.parametrize("queue", [
+    {"batch": {"flush_timeout": "300ms", "partition": {"metadata_keys": ["tenant", "x-route"]}}},
+    {"num_consumers": 1},
+    {"enabled": False},
+], ids=["gathered", "queued", "direct"])
+def test_tenants_reach_the_destination(launch, sink, queue):
+    """The tenant of a key, and a header that the client chose, are headers of what is sent, over both protocols."""
+    keys = [{"key": key, "tenant": tenant} for tenant, key in KEYS.items()]
+    received = GRPCSink()
+    auth = {"auth": {"authenticator": "headers_setter/out"}}
+    config, _ = guarded(
+        {"otlp_http": {**to_sink(sink, queue=queue), **auth},
+         "otlp_grpc": {"endpoint": received.endpoint, "tls": {"insecure": True}, "sending_queue": queue, **auth}},
+        ("api_keys", {"keys": keys}), include_metadata=True)
+    config["extensions"]["headers_setter/out"] = {"headers": [
+        {"key": "X-Scope-OrgID", "from_context": "Tenant"},
+        {"key": "x-route", "from_context": "X-Route", "default_value": "none"}]}
+    config["service"]["extensions"].append("headers_setter/out")
+    process = launch(config)
+    try:
+        for number in range(8):
+            for tenant, key in KEYS.items():
+                headers = {"x-api-key": key, "tenant": "green"} | ({"x-route": "fast"} if number % 2 else {})
+                assert post(process, headers, traces(2, service=f"{tenant}-{number % 2}")).status == 200
+        expected = 16 * len(KEYS)
+        wait_for(lambda: len(sink.ids) == len(received.ids) == expected, "all spans", 20)
+        found = [(delivery.headers, delivery.request) for delivery in sink.deliveries]
+        found += [(sent.metadata, sent.request) for sent in received.taken]
+        for headers, request in found:
+            headers = {name.lower(): value for name, value in headers.items()}
+            names = {resource.resource.attributes[0].value.string_value for resource in request.resource_spans}
+            assert names == {f"{headers['x-scope-orgid']}-{int(headers['x-route'] == 'fast')}"}
+    finally:
+        received.close()
 
 
 def test_api_keys_of_a_file(launch, sink, tmp_path):

@@ -32,6 +32,8 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
         let batch: TelemetryBatch
         let token: Token
         let partition: PartitionKey
+        /// What goes along to the exporter: see `ExportRequest.metadata`.
+        let metadata: [String: [String]]
         let units: Int
         let bytes: Int
         let batchSize: Int
@@ -42,9 +44,17 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
             self.batch = batch
             self.token = token
             units = settings.units(of: batch)
-            bytes = batch.heldBytes
             partition = settings.batch?.partition(of: metadata) ?? []
+            self.metadata = settings.metadata(of: partition, from: metadata)
+            bytes = batch.heldBytes + (settings.batch == nil ? Self.heldBytes(of: self.metadata) : 0)
             batchSize = settings.batch.map { BatchPolicy.size(of: BatchSlice(batch), in: $0.sizer) } ?? 0
+        }
+
+        /// Bytes of the texts, and of the values that point to them.
+        private static func heldBytes(of metadata: [String: [String]]) -> Int {
+            metadata.reduce(0) { sum, entry in
+                entry.value.reduce(sum + entry.key.utf8.count + 32) { $0 + $1.utf8.count + 16 }
+            }
         }
     }
 
@@ -197,13 +207,13 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
         let entry = store.insert(units: arrival.units, bytes: arrival.bytes, token: waits ? arrival.token : nil)
         if !waits { actions.append(.accept(arrival.token)) }
         let piece = Piece(slice: BatchSlice(arrival.batch), entry: entry, size: arrival.batchSize, arrived: now)
-        take(piece, of: arrival.partition)
+        take(piece, of: arrival.partition, with: arrival.metadata)
     }
 
     /// Sends a piece on its way, alone or with others.
-    mutating func take(_ piece: Piece, of partition: PartitionKey) {
+    mutating func take(_ piece: Piece, of partition: PartitionKey, with metadata: [String: [String]] = [:]) {
         guard accumulator != nil else {
-            fresh.append(PendingRequest(piece))
+            fresh.append(PendingRequest(piece, metadata: metadata))
             return
         }
         if let flush = accumulator?.add(piece, to: partition, store: &store, send: { fresh.append($0) }) {
@@ -284,7 +294,9 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
         if let overdue { note(overdue) }
         actions.append(.report(.dispatched(items: request.itemCount)))
         actions.append(
-            .dispatch(id: lastID, ExportRequest(signal: signal, slices: request.slices, timeout: timeout)))
+            .dispatch(
+                id: lastID,
+                ExportRequest(signal: signal, slices: request.slices, timeout: timeout, metadata: request.metadata)))
     }
 
     /// Remembers that something is due at `instant`.
