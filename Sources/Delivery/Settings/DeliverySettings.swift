@@ -77,8 +77,9 @@ package struct QueueSettings: Sendable, Equatable {
     package static let maximumWaiters = 1000
     /// Highest `num_consumers`: each takes a thread.
     package static let maximumConsumers = 256
-    /// What a client is told to wait when there is no room.
-    package static let overflowRetryAfter = Duration.seconds(1)
+
+    /// What a client is told to wait when the disk does not take its data.
+    package static let storageRetryAfter = Duration.seconds(1)
 
     /// Whether receipts stay open until delivery.
     package var acknowledgesOnDelivery: Bool { waitsForResult || !isEnabled }
