@@ -10,7 +10,7 @@ internal import Synchronization
 /// The rules are `DeliveryStateMachine`'s; this class gives it threads and time. The machine lives behind a lock that
 /// is held for its arithmetic only: receipts, the exporter, the observer, the scheduler and files are called without
 /// it. `consume` may come from any thread and never blocks; exports and dead letters run on worker threads.
-package final class Delivery: Consumer {
+package final class Delivery: Consumer, AdmissionGate {
     private typealias Machine = DeliveryStateMachine<Receipt>
 
     private struct State {
@@ -114,6 +114,18 @@ package final class Delivery: Consumer {
         perform(state.withLock { $0.machine.enqueue(arrival, now: now) })
     }
 
+    package func enter(_ client: ClientKey) -> AdmissionAnswer {
+        let now = scheduler.now()
+        var answer = state.withLock { $0.machine.expect(client, now: now) }
+        if case .refused(var error) = answer {
+            error.gate = self
+            answer = .refused(error)
+        }
+        return answer
+    }
+
+    package func leave(_ client: ClientKey) { state.withLock { $0.machine.arrived(client) } }
+
     /// Refuses new batches, delivers what is held until `deadline`, then gives up the rest and shuts the exporter
     /// down. Returns when that is done. Later calls return the same report.
     package func drain(deadline: ContinuousClock.Instant) async -> DeliveryReport {
@@ -147,7 +159,8 @@ package final class Delivery: Consumer {
             switch action {
             case .accept(let receipt):
                 receipt.accept()
-            case .refuse(let receipt, let error):
+            case .refuse(let receipt, var error):
+                if error.code == .queueFull { error.gate = self }
                 receipt.refuse(error)
             case .dispatch(let id, let request):
                 let attempt = Attempt(id: id, request: request)

@@ -90,6 +90,8 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
     var store = PendingStore<Token>()
     var shares = ClientShares()
     var drainSpeed = DrainSpeed()
+    /// Units and bytes of the last batch that was refused for want of room: what the next one is taken to have.
+    var lastRefused = (units: 1, bytes: 0)
     /// What is on the disk; nil for a queue in memory.
     var disk: DiskQueue<Token>?
     var accumulator: BatchAccumulator?
@@ -126,6 +128,9 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
             breaker: breaker.state)
     }
 
+    static var fullMessage: String { "the sending queue is full" }
+    static var shareMessage: String { "the sending queue is nearly full, and this client has its share of it" }
+
     /// Whether the attempt still counts: it was neither answered nor given up.
     package func isActive(_ id: UInt64) -> Bool { active[id] != nil }
 
@@ -143,8 +148,8 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
         } else if arrival.units > queue.size || (disk == nil && arrival.bytes > queue.maximumBytes) {
             refuse(arrival, tooLargeForQueue(arrival), &actions)
         } else if !isWithinShare(arrival, now) {
-            let message = "the sending queue is nearly full, and this client has its share of it"
-            refuse(arrival, overflow(.queueFull, message, now), &actions)
+            lastRefused = (arrival.units, arrival.bytes)
+            refuse(arrival, overflow(.queueFull, Self.shareMessage, now), &actions)
         } else if waiters.isEmpty, hasRoom(for: arrival) {
             admit(arrival, now, &actions)
             finishEvent(now, &actions)
@@ -154,7 +159,8 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
             note(deadline)
             finishEvent(now, &actions)
         } else {
-            refuse(arrival, overflow(.queueFull, "the sending queue is full", now), &actions)
+            lastRefused = (arrival.units, arrival.bytes)
+            refuse(arrival, overflow(.queueFull, Self.fullMessage, now), &actions)
         }
         return actions
     }
