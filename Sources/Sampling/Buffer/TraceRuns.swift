@@ -112,26 +112,33 @@ package struct TraceRuns: ~Copyable {
 }
 
 extension TailShard {
-    /// Takes the runs of a request that `belongs` says are this shard's. `batch` is the one that `runs` were read from.
+    /// Takes the runs of a request, of spans or of log records, that `belongs` says are this shard's. `batch` is the one
+    /// that `runs` were read from.
     ///
+    /// - Parameter sequence: the request's record in the buffer's log, if there is one; see `beginRequest`.
     /// - Returns: false when memory was refused for a part; the rest is held.
     package mutating func take(
-        _ runs: borrowing TraceRuns, of batch: TelemetryBatch, now: Int64, where belongs: (TraceRun) -> Bool
+        _ runs: borrowing TraceRuns, of batch: TelemetryBatch, now: Int64, sequence: UInt64 = 0,
+        where belongs: (TraceRun) -> Bool
     ) -> Bool {
-        beginRequest()
+        beginRequest(sequence)
+        let areLogs = batch.signal == .logs
         var known = [UInt32](repeating: EnvelopeTable.none, count: runs.envelopeCount)
         var isComplete = true
         for run in runs.runs where belongs(run) {
             if known[run.envelope] == EnvelopeTable.none {
                 let (resource, scope) = runs.envelope(run.envelope)
                 guard let envelope = envelope(resource, scope) else {
-                    isComplete = false
+                    isComplete = refuseRun()
                     continue
                 }
                 known[run.envelope] = envelope
             }
-            let isTaken = add(
-                batch, items: run.items, traceID: run.high, run.low, envelope: known[run.envelope], now: now)
+            let envelope = known[run.envelope]
+            let isTaken =
+                areLogs
+                ? addLogs(batch, run, envelope: envelope, now)
+                : add(batch, items: run.items, traceID: run.high, run.low, envelope: envelope, now: now)
             isComplete = isComplete && isTaken
         }
         endRequest(now: now)
