@@ -140,11 +140,11 @@ struct KeptSpans: ~Copyable {
     private mutating func appendEdited(
         _ run: UnsafeRawBufferPointer, _ edit: Edit, _ attributes: UnsafeRawBufferPointer, _ repeats: ArraySlice<Int>
     ) {
-        guard var fields = FieldCursor(run) else { return }
+        guard var fields = WireCursor(run) else { return }
         var repeats = repeats
         var place = 0
         while let key = fields.key() {
-            guard key == 0x12, var span = fields.payload() else { return }
+            guard key == 0x12, var span = fields.bytes() else { return }
             let start = writer.count
             if repeats.first == place {
                 repeats.removeFirst()
@@ -165,14 +165,14 @@ struct KeptSpans: ~Copyable {
     /// Writes a span to `stripped` with the status `aggregate` in place of what its call cost.
     private mutating func writeWithoutCost(_ span: UnsafeRawBufferPointer) {
         stripped.removeAll()
-        guard var fields = FieldCursor(span) else { return }
+        guard var fields = WireCursor(span) else { return }
         var from = fields.at
         while let key = fields.key() {
             var isCost = false
             if key == 0x4A {
-                guard let attribute = fields.payload() else { break }
+                guard let attribute = fields.bytes() else { break }
                 isCost = KeyValue(attribute).map { CallState.isCost($0.key) } ?? false
-            } else if !fields.skip(key) {
+            } else if !fields.skip(key & 7) {
                 break
             }
             if !isCost { stripped.append(UnsafeRawBufferPointer(start: from, count: fields.at - from)) }
@@ -188,14 +188,14 @@ struct KeptSpans: ~Copyable {
     private mutating func append(_ span: UnsafeRawBufferPointer, _ edit: Edit) {
         let start = writer.count
         var state = UnsafeRawBufferPointer(start: nil, count: 0)
-        guard var fields = FieldCursor(span) else { return }
+        guard var fields = WireCursor(span) else { return }
         var from = fields.at
         while let key = fields.key() {
             if key == 0x1A {
-                guard let payload = fields.payload() else { break }
+                guard let payload = fields.bytes() else { break }
                 state = payload
             } else {
-                guard fields.skip(key) else { break }
+                guard fields.skip(key & 7) else { break }
                 writer.append(UnsafeRawBufferPointer(start: from, count: fields.at - from))
             }
             from = fields.at
