@@ -75,9 +75,12 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
     package static var attemptGrace: Duration { .seconds(1) }
 
     let signal: Signal
-    let settings: DeliverySettings
+    /// Changed by `reconfigure` only.
+    var settings: DeliverySettings
     var backoff: Backoff
     var phase = Phase.running
+    /// Nothing more will come: the queue ends when it holds nothing.
+    var isRetiring = false
     var breaker: CircuitBreaker
     var store = PendingStore<Token>()
     /// What is on the disk; nil for a queue in memory.
@@ -238,6 +241,7 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
         dispatch(now, &actions)
         load(&actions)
         if case .draining = phase, store.isEmpty, disk?.appending.isEmpty ?? true { finish(&actions) }
+        if phase == .running, isRetiring, holdsNothing { finish(&actions) }
         if let wanted, phase != .finished, timer.map({ wanted < $0 }) ?? true {
             timer = wanted
             timerGeneration += 1

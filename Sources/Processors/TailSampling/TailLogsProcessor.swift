@@ -24,6 +24,11 @@ final class TailCorrelation: Sendable {
 
     func addLogsPipeline() { state.withLock { $0.logsPipelines += 1 } }
 
+    /// That pipeline is not there any more.
+    func remove(_ buffer: TailBuffer) { state.withLock { $0.buffers.removeAll { $0 === buffer } } }
+
+    func removeLogsPipeline() { state.withLock { $0.logsPipelines -= 1 } }
+
     /// Whose decisions log records follow, or why there is no such buffer.
     var buffer: Result<TailBuffer, NoDecision> {
         state.withLock { state in
@@ -110,6 +115,7 @@ final class TailLogsProcessor: Processor {
     /// Whatever is held is decided about, so that the records of this pipeline can go on before it ends.
     func stop(deadline: ContinuousClock.Instant) async {
         guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        correlation.removeLogsPipeline()
         buffer.withLock { $0 }?.shutDown()
         await outbox.drain(deadline: deadline)
     }

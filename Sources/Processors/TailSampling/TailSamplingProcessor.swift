@@ -45,6 +45,7 @@ final class TailSamplingProcessor: Processor {
     private let current: Mutex<(settings: TailSamplingSettings, program: PolicyProgram)>
     private let metrics: TailSamplingMetrics
     private let blocks: Atomic<Bool>
+    private let correlation: TailCorrelation
 
     init(
         _ settings: TailSamplingSettings, id: ComponentID, next: any Consumer, environment: ComponentEnvironment,
@@ -60,7 +61,8 @@ final class TailSamplingProcessor: Processor {
             settings, program: program, environment: environment, outbox: outbox, metrics: metrics, now: now
         ) { waiting.admit() }
         waiting.open(buffer)
-        TailCorrelation.of(id, environment).add(buffer)
+        correlation = TailCorrelation.of(id, environment)
+        correlation.add(buffer)
         self.buffer = buffer
         self.outbox = outbox
         self.waiting = waiting
@@ -124,6 +126,7 @@ final class TailSamplingProcessor: Processor {
 
     func stop(deadline: ContinuousClock.Instant) async {
         guard waiting.close() else { return }
+        correlation.remove(buffer)
         buffer.shutDown()
         await outbox.drain(deadline: deadline)
     }
