@@ -9,7 +9,7 @@ extension DeliveryStateMachine {
     /// ones are on their way until `arrived`.
     package mutating func expect(_ client: ClientKey, now: Instant) -> AdmissionAnswer {
         let queue = settings.queue
-        guard phase == .running, !queue.blocksOnOverflow else { return .open }
+        guard phase == .running, !isRetiring, !queue.blocksOnOverflow else { return .open }
         shares.arrived(client, now: now)
         let size = lastRefused
         let free = queue.size - heldUnits - shares.expected * size.units

@@ -47,7 +47,7 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
             self.token = token
             self.client = client
             units = settings.units(of: batch)
-            partition = settings.batch?.partition(of: metadata) ?? []
+            partition = settings.batch?.partition(of: metadata) ?? [:]
             self.metadata = settings.metadata(of: partition, from: metadata)
             bytes = batch.heldBytes + (settings.batch == nil ? Self.heldBytes(of: self.metadata) : 0)
             batchSize = settings.batch.map { BatchPolicy.size(of: BatchSlice(batch), in: $0.sizer) } ?? 0
@@ -83,9 +83,12 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
     package static var attemptGrace: Duration { .seconds(1) }
 
     let signal: Signal
-    let settings: DeliverySettings
+    /// Changed by `reconfigure` only.
+    var settings: DeliverySettings
     var backoff: Backoff
     var phase = Phase.running
+    /// Nothing more will come: the queue ends when it holds nothing.
+    var isRetiring = false
     var breaker: CircuitBreaker
     var store = PendingStore<Token>()
     var shares = ClientShares()
@@ -239,7 +242,7 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
     }
 
     /// Sends a piece on its way, alone or with others.
-    mutating func take(_ piece: Piece, of partition: PartitionKey, with metadata: [String: [String]] = [:]) {
+    mutating func take(_ piece: Piece, of partition: PartitionKey, with metadata: [String: [String]]) {
         guard accumulator != nil else {
             fresh.append(PendingRequest(piece, metadata: metadata))
             return
@@ -278,6 +281,7 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
         dispatch(now, &actions)
         load(&actions)
         if case .draining = phase, store.isEmpty, disk?.appending.isEmpty ?? true { finish(&actions) }
+        if phase == .running, isRetiring, holdsNothing { finish(&actions) }
         if let wanted, phase != .finished, timer.map({ wanted < $0 }) ?? true {
             timer = wanted
             timerGeneration += 1

@@ -27,6 +27,11 @@ package final class MemoryBudget: Sendable {
         bounds = Mutex(Bounds(hard: max(0, limit), soft: max(0, limit - max(0, spike))))
     }
 
+    /// Sets other limits; see `init`. What is held stays held.
+    package func limit(to limit: Int, spike: Int) {
+        bounds.withLock { $0 = Bounds(hard: max(0, limit), soft: max(0, limit - max(0, spike))) }
+    }
+
     /// Bytes held at present.
     package var heldBytes: Int { held.load(ordering: .relaxed) }
     /// Requests refused so far.

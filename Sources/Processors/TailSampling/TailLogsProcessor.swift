@@ -33,6 +33,13 @@ final class TailCorrelation: Sendable {
         return state.withLock { $0.logsOutboxes.first }
     }
 
+    /// That pipeline is not there any more.
+    func remove(_ buffer: TailBuffer) { state.withLock { $0.buffers.removeAll { $0 === buffer } } }
+
+    func removeLogsPipeline(_ outbox: TailOutbox) {
+        state.withLock { $0.logsOutboxes.removeAll { $0 === outbox } }
+    }
+
     /// Whose decisions log records follow, or why there is no such buffer.
     var buffer: Result<TailBuffer, NoDecision> {
         state.withLock { state in
@@ -118,6 +125,7 @@ final class TailLogsProcessor: Processor {
         guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
         let buffer = buffer.withLock { $0 }
         if let buffer, buffer.isDurable { return }
+        correlation.removeLogsPipeline(outbox)
         buffer?.shutDown(dropsHeld: false)
         await outbox.drain(deadline: deadline)
     }

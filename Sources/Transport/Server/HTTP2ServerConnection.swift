@@ -18,8 +18,10 @@ final class HTTP2ServerConnection: ChannelInboundHandler, ServedConnection {
     /// Most bytes of answers that the client has not taken yet; requests beyond it are refused.
     private static let unsentLimit = 1 << 20
 
-    let service: any HTTPService
-    let settings: HTTPServerSettings
+    private(set) var service: any HTTPService
+    private(set) var settings: HTTPServerSettings
+    /// The registry's, when `service` and `settings` were its.
+    private var generation: UInt64
     private let registry: HTTPConnectionRegistry
     private let telemetry: HTTPServerTelemetry?
     private var frames: HTTP2FrameGuard?
@@ -48,6 +50,14 @@ final class HTTP2ServerConnection: ChannelInboundHandler, ServedConnection {
         self.registry = registry
         self.telemetry = telemetry
         pings = HTTP2PingPolicy(settings: settings.http2)
+        generation = registry.generation
+    }
+
+    /// Takes note, before a request, that the server serves differently by now.
+    func refresh() {
+        guard generation != registry.generation, let serving = registry.serving else { return }
+        generation = registry.generation
+        (service, settings) = (serving.service, serving.settings)
     }
 
     /// True once the server ends.
@@ -178,6 +188,9 @@ final class HTTP2ServerConnection: ChannelInboundHandler, ServedConnection {
         context.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
         for stream in Array(streams.values) { stream.drain() }
     }
+
+    /// GOAWAY; requests under way are answered.
+    func endSoon() { context?.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent()) }
 
     func closeUnlessWaiting() {
         drain()

@@ -56,9 +56,13 @@ final class HTTP2ServerStream: ChannelDuplexHandler, AnswerTarget {
     /// What an answer without a body is counted as, in bytes.
     private static let answerOverhead = 512
 
-    private var service: any HTTPService { connection.service }
+    /// Serves this request from its head to its answer.
+    private var service: any HTTPService
 
-    init(_ connection: HTTP2ServerConnection) { self.connection = connection }
+    init(_ connection: HTTP2ServerConnection) {
+        self.connection = connection
+        service = connection.service
+    }
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
@@ -107,6 +111,8 @@ final class HTTP2ServerStream: ChannelDuplexHandler, AnswerTarget {
     // MARK: The request
 
     private func begin(_ fields: HPACKHeaders, ends: Bool) {
+        connection.refresh()
+        service = connection.service
         let head = Self.head(fields, client: connection.client)
         omitsBody = head.method == "HEAD"
         guard connection.takesAnswers else {
