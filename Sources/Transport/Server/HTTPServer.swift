@@ -130,9 +130,10 @@ package final class HTTPServer: Sendable {
             isHTTP2, context in
             let pipeline = context.pipeline.syncOperations
             if isHTTP2 {
-                let connection = HTTP2ServerConnection(
-                    service: service, settings: settings, registry: registry, telemetry: telemetry)
-                try connection.configure(pipeline, on: context.eventLoop)
+                try pipeline.addHandler(
+                    HTTP2ServerConnection(
+                        service: service, settings: settings, registry: registry, telemetry: telemetry,
+                        eventLoop: context.eventLoop, allocator: context.channel.allocator))
             } else if settings.versions == .http2 {
                 throw HTTPVersionError()
             } else {
