@@ -109,7 +109,7 @@ package final class Delivery: Consumer {
             return
         }
         let arrival = Machine.Arrival(
-            batch, metadata: context.metadata, token: receipt, settings: settings.queue)
+            batch, metadata: context.metadata, client: context.client, token: receipt, settings: settings.queue)
         let now = scheduler.now()
         perform(state.withLock { $0.machine.enqueue(arrival, now: now) })
     }

@@ -77,7 +77,7 @@ package final class DeliveryStorage: Sendable {
 
     /// What a sender is told. Paths stay in the log.
     static func refusal(for error: StorageError) -> ConsumeError {
-        let retry = QueueSettings.overflowRetryAfter
+        let retry = QueueSettings.storageRetryAfter
         return switch error.kind {
         case .full: ConsumeError(.queueFull, "the sending queue on the disk is full", retryAfter: retry)
         case .noSpace: ConsumeError(.queueFull, "the disk of the sending queue is full", retryAfter: retry)

@@ -74,7 +74,7 @@ package struct OTLPGRPCService: HTTPService {
             return .answer(
                 GRPCFormat.failure(.unimplemented, "unsupported grpc-encoding; supported: gzip, zstd, identity"))
         }
-        guard let lease = intake.lease(announced: length) else {
+        guard let lease = intake.lease(announced: length, for: head.clientKey) else {
             route.metrics.requestsRefused.add()
             return .answer(failure(intake.memoryLimitReached))
         }
@@ -128,8 +128,8 @@ package struct OTLPGRPCService: HTTPService {
             let batch = try intake.batch(of: wire, route.signal)
             let answer = FirstAnswer(responder)
             if let timeout = GRPCFormat.timeout(head) { answer.expire(after: timeout) }
-            let metadata = settings.metadata.metadata(of: head)
-            intake.deliver(batch, to: route, metadata: metadata) { [self] outcome in
+            let context = RequestContext(metadata: settings.metadata.metadata(of: head), client: head.clientKey)
+            intake.deliver(batch, to: route, context: context) { [self] outcome in
                 switch outcome {
                 case .accepted(let rejected, let reason):
                     let response = OTLPFormat.response(route.signal, rejected: rejected, reason)

@@ -55,7 +55,7 @@ package struct OTLPHTTPService: HTTPService {
             let message = "request body of \(length) bytes is larger than the memory limit of \(budget.softLimit)"
             return .answer(decorate(format.failure(413, .resourceExhausted, message), head))
         }
-        guard let lease = intake.lease(announced: length) else {
+        guard let lease = intake.lease(announced: length, for: head.clientKey) else {
             route.metrics.requestsRefused.add()
             return .answer(decorate(overloaded(format), head))
         }
@@ -116,8 +116,8 @@ package struct OTLPHTTPService: HTTPService {
             let inflated = try inflate(body, encoding: head.headers["content-encoding"])
             let wire = try format.wireBytes(of: inflated, signal: route.signal, limit: settings.maximumBodySize)
             let batch = try intake.batch(of: wire, route.signal)
-            let metadata = settings.metadata.metadata(of: head)
-            intake.deliver(batch, to: route, metadata: metadata) { [self] outcome in
+            let context = RequestContext(metadata: settings.metadata.metadata(of: head), client: head.clientKey)
+            intake.deliver(batch, to: route, context: context) { [self] outcome in
                 switch outcome {
                 case .accepted(let rejected, let reason):
                     responder.send(decorate(format.success(route.signal, rejected: rejected, reason), head))

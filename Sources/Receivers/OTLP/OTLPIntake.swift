@@ -44,10 +44,12 @@ struct OTLPIntake: Sendable {
 
     /// Room for a body.
     ///
-    /// - Parameter announced: its length; nil when it is not known.
+    /// - Parameters:
+    ///   - announced: its length; nil when it is not known.
+    ///   - client: who sends it.
     /// - Returns: nil when the memory budget has no room for it.
-    func lease(announced: Int?) -> MemoryLease? {
-        budget.lease(min(announced ?? Self.firstLease, Self.firstLease), announced: announced ?? 0)
+    func lease(announced: Int?, for client: ClientKey) -> MemoryLease? {
+        budget.lease(min(announced ?? Self.firstLease, Self.firstLease), announced: announced ?? 0, for: client)
     }
 
     /// The body without its compression. The memory lease goes along.
@@ -83,7 +85,7 @@ struct OTLPIntake: Sendable {
 
     /// Hands the batch to the route's pipeline and counts how it ended. `completion` runs once, on any thread.
     func deliver(
-        _ batch: TelemetryBatch, to route: OTLPRoute, metadata: [String: [String]],
+        _ batch: TelemetryBatch, to route: OTLPRoute, context: RequestContext,
         _ completion: @escaping @Sendable (Outcome) -> Void
     ) {
         let rejected = batch.rejectedCount
@@ -106,7 +108,7 @@ struct OTLPIntake: Sendable {
                 completion(.accepted(rejected: rejected + (left?.count ?? 0), reason: left?.reason))
             }
         })
-        route.consumer.consume(batch, context: RequestContext(metadata: metadata), receipt: receipt)
+        route.consumer.consume(batch, context: context, receipt: receipt)
     }
 
     /// Counts a request that was refused before any pipeline saw it.
