@@ -1,13 +1,9 @@
-/// What a mapping knows about a scope and its resource, worked out once for all of their spans.
+/// What a mapping knows about a scope, worked out once for all of its spans.
 ///
-/// Holds slices of both messages; valid as long as they are and the mapping lives.
+/// Holds slices of its message; valid as long as that is and the mapping lives.
 package struct SpanScope {
     package let name: UnsafeRawBufferPointer
     package let version: UnsafeRawBufferPointer
-    /// `service.name` of the resource.
-    package private(set) var service: UnsafeRawBufferPointer?
-    /// `deployment.environment.name`, or the older `deployment.environment`, of the resource.
-    package private(set) var environment: UnsafeRawBufferPointer?
     /// The source that the scope's name gives away.
     let source: UInt8?
     /// Lines of the mapping's `usage` that the scope's name and version do not rule out.
@@ -17,12 +13,7 @@ package struct SpanScope {
     /// As `CallRecord.scope` has it.
     let hash: UInt64
 
-    /// - Parameters:
-    ///   - resource: the encoded Resource message; may be empty.
-    package init(
-        name: UnsafeRawBufferPointer, version: UnsafeRawBufferPointer, resource: UnsafeRawBufferPointer,
-        mapping: GenAIMapping
-    ) {
+    private init(name: UnsafeRawBufferPointer, version: UnsafeRawBufferPointer, mapping: GenAIMapping) {
         self.name = name
         self.version = version
         hash = CallRecord.hash(name)
@@ -35,15 +26,10 @@ package struct SpanScope {
         }
         usageLines = lines
         hasNamedSpans = (0..<mapping.spanNameCount).contains { mapping.spanNameEntries[$0].source == source }
-        readResource(resource)
     }
 
-    /// - Parameters:
-    ///   - scopeSpans: the `ScopeSpans` message as it came, spans included.
-    ///   - resourceSpans: the `ResourceSpans` message as it came, scopes included.
-    package init(
-        scopeSpans: UnsafeRawBufferPointer, resourceSpans: UnsafeRawBufferPointer, mapping: GenAIMapping
-    ) {
+    /// - Parameter scopeSpans: the `ScopeSpans` message as it came, spans included.
+    package init(scopeSpans: UnsafeRawBufferPointer, mapping: GenAIMapping) {
         let scope = Self.firstField(of: scopeSpans)
         var name = UnsafeRawBufferPointer.nothing
         var version = name
@@ -56,11 +42,10 @@ package struct SpanScope {
                 }
             }
         }
-        self.init(
-            name: name, version: version, resource: Self.firstField(of: resourceSpans), mapping: mapping)
+        self.init(name: name, version: version, mapping: mapping)
     }
 
-    /// Field 1 of either envelope: the scope, the resource.
+    /// Field 1 of the envelope: the scope.
     private static func firstField(of message: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
         if var cursor = WireCursor(message) {
             while let tag = cursor.varint() {
@@ -69,29 +54,5 @@ package struct SpanScope {
             }
         }
         return UnsafeRawBufferPointer.nothing
-    }
-
-    private mutating func readResource(_ resource: UnsafeRawBufferPointer) {
-        guard var cursor = WireCursor(resource) else { return }
-        var oldEnvironment: UnsafeRawBufferPointer?
-        while let tag = cursor.varint() {
-            guard tag == 0x0A, let message = cursor.payload() else {
-                cursor.skipField(tag)
-                continue
-            }
-            guard let attribute = WireAttribute(message) else { continue }
-            let key = UnsafeRawBufferPointer(start: attribute.key, count: attribute.keyCount)
-            guard key.count >= 12, key.count <= 27 else { continue }
-            let value = AttributeValue(attribute.value)
-            guard value.form == .text, value.content.count > 0 else { continue }
-            if equalsFolded(key, "service.name") {
-                service = value.content
-            } else if equalsFolded(key, "deployment.environment.name") {
-                environment = value.content
-            } else if equalsFolded(key, "deployment.environment") {
-                oldEnvironment = value.content
-            }
-        }
-        environment = environment ?? oldEnvironment
     }
 }
