@@ -44,7 +44,8 @@ package final class CountedSpans {
             return (page | row) & mask
         }
 
-        /// Where it is looked for when that is full, and from there on: anywhere, so that long traces are no burden.
+        /// Where it is looked for when that and the one beside it are full, and from there on: anywhere, so that long
+        /// traces are no burden.
         fileprivate func nextRow(_ mask: Int) -> Int { Int(truncatingIfNeeded: value >> 32) & mask }
     }
 
@@ -154,7 +155,10 @@ package final class CountedSpans {
 
     /// Where a fingerprint is in a half, or the free slot where it would be.
     private func find(_ fingerprint: Fingerprint, _ half: Int) -> (slot: Int, isThere: Bool) {
-        if let found = find(fingerprint.value, half, fingerprint.row(mask)) { return found }
+        let first = fingerprint.row(mask)
+        if let found = find(fingerprint.value, half, first) { return found }
+        // The one beside it is in the same page.
+        if let found = find(fingerprint.value, half, first ^ 1) { return found }
         var row = fingerprint.nextRow(mask)
         while true {
             if let found = find(fingerprint.value, half, row) { return found }

@@ -108,7 +108,7 @@ final class GenAIWorker {
         for resource in batch.resources {
             for scopeIndex in resource.scopes {
                 let record = scopes[scopeIndex]
-                let scope = SpanScope(scopeSpans: batch.message(of: record), mapping: mapping)
+                let scope = recogniser.scope(of: batch.message(of: record))
                 for index in record.items {
                     let payload = batch.payload(of: items[index])
                     let tail = batch.tail(of: items[index])
