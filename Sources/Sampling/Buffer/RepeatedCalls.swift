@@ -86,7 +86,7 @@ struct RepeatedCalls: ~Copyable {
         }
 
         func add(_ run: UnsafeRawBufferPointer, _ envelope: EnvelopeTable.Envelope) {
-            let scope = SpanScope(scopeSpans: envelope.scope, resourceSpans: envelope.resource, mapping: mapping)
+            let scope = SpanScope(scopeSpans: envelope.scope, mapping: mapping)
             guard var fields = WireCursor(run) else { return }
             while let key = fields.key() {
                 guard key == 0x12, let span = fields.bytes() else { return }
