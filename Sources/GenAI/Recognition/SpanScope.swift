@@ -1,5 +1,4 @@
 internal import Glibc
-internal import OTLP
 
 /// What a mapping knows about a scope, worked out once for all of its spans.
 ///
