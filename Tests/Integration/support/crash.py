@@ -9,12 +9,14 @@ from .otlp import ids_of, traces
 
 
 class Load:
-    """Threads that send requests of unique spans, as fast as they are answered, also while nobody answers."""
+    """Threads that send requests of unique spans, as fast as they are answered, also while nobody answers; with `pause`
+    seconds between two of a thread."""
 
-    def __init__(self, martlet, *, threads=4, spans=5, padding=200):
+    def __init__(self, martlet, *, threads=4, spans=5, padding=200, pause=0):
         self.martlet = martlet
         self.spans = spans
         self.padding = padding
+        self.pause = pause
         self.lock = threading.Lock()
         # Ids of spans whose request was answered with 200; statuses of the others, 0 for a broken connection.
         self.acknowledged = []
@@ -50,6 +52,8 @@ class Load:
                     self.refusals.append(status)
             if status != 200:
                 time.sleep(0.005)
+            if self.pause:
+                time.sleep(self.pause)
 
 
 def kill(martlet):
