@@ -1,3 +1,4 @@
+import Config
 import OTLP
 import Pipeline
 import Testing
@@ -122,6 +123,52 @@ import Testing
         #expect(harness.dispatched == [[1, 5]])
         harness.advance(.milliseconds(200))
         #expect(Set(harness.dispatched.dropFirst()) == [[2], [3], [4]])
+    }
+
+    @Test func aPartitionsKeysGoAlong() throws {
+        var harness = harness {
+            $0.minSize = 2
+            $0.maxSize = 2
+            $0.metadataKeys = ["tenant", "route"]
+        }
+        try harness.enqueue(1..<3, token: 1, metadata: ["tenant": ["a"], "route": [], "cookie": ["secret"]])
+        try harness.enqueue(3..<5, token: 2, metadata: ["tenant": ["a"], "route": []])
+        #expect(harness.inFlight.map(\.request.metadata) == Array(repeating: ["tenant": ["a"], "route": []], count: 2))
+        try harness.enqueue(5..<6, token: 3, metadata: ["route": ["x", "y"]])
+        harness.advance(.milliseconds(200))
+        #expect(harness.inFlight.last?.request.metadata == ["route": ["x", "y"]])
+    }
+
+    @Test func gatheredDataTakesNothingAlong() throws {
+        var harness = harness { $0.minSize = 2 }
+        try harness.enqueue(1..<2, token: 1, metadata: ["tenant": ["a"]])
+        try harness.enqueue(2..<3, token: 2, metadata: ["tenant": ["b"]])
+        #expect(harness.inFlight.map(\.request.metadata) == [[:]])
+    }
+
+    @Test func metadataOfARequestGoesAlongAndCounts() throws {
+        var harness = Harness()
+        let batch = try Samples.spans(1..<5)
+        let metadata = ["tenant": ["a"], "x": [String(repeating: "y", count: 1000)]]
+        harness.enqueue(batch, token: 1, metadata: metadata)
+        #expect(harness.inFlight.map(\.request.metadata) == [metadata])
+        #expect(harness.machine.status.queueBytes > batch.heldBytes + 1000)
+        harness.complete(0, .tooLarge("too large"))
+        #expect(harness.dispatched == [[1, 2], [3, 4]])
+        #expect(harness.inFlight.map(\.request.metadata) == [metadata, metadata])
+        harness.complete()
+        harness.complete()
+        #expect(harness.machine.status.queueBytes == 0)
+    }
+
+    @Test func metadataDoesNotLieOnTheDisk() throws {
+        var settings = QueueSettings()
+        settings.storage = ComponentID(type: "file_storage")
+        let metadata = ["authorization": ["secret"]]
+        #expect(settings.metadata(of: [], from: metadata).isEmpty)
+        settings.batch = BatchPolicy()
+        settings.batch?.metadataKeys = ["tenant"]
+        #expect(settings.metadata(of: [["a"]], from: metadata) == ["tenant": ["a"]])
     }
 
     @Test func partitionsAreBounded() throws {

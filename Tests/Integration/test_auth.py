@@ -3,6 +3,7 @@ import base64
 import concurrent.futures
 import socket
 import subprocess
+import threading
 import time
 
 import bcrypt
@@ -15,9 +16,11 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from support import http2, wire
+from support.grpc_sink import GRPCSink
 from support.otlp import traces
 from support.ports import free_port
 from support.process import configuration, to_sink
+from support.sink import slow
 from support.waiting import wait_for
 
 TOKEN = "token-of-the-tests-0123456789"
@@ -246,6 +249,84 @@ def test_tenants(launch, sink):
     for request in sink.requests[before:]:
         services = {resource.resource.attributes[0].value.string_value for resource in request.resource_spans}
         assert len(services) == 1, "tenants were mixed"
+
+
+@pytest.mark.parametrize("queue", [
+    {"batch": {"flush_timeout": "300ms", "partition": {"metadata_keys": ["tenant", "x-route"]}}},
+    {"num_consumers": 1},
+    {"enabled": False},
+], ids=["gathered", "queued", "direct"])
+def test_tenants_reach_the_destination(launch, sink, queue):
+    """The tenant of a key, and a header that the client chose, are headers of what is sent, over both protocols."""
+    keys = [{"key": key, "tenant": tenant} for tenant, key in KEYS.items()]
+    received = GRPCSink()
+    auth = {"auth": {"authenticator": "headers_setter/out"}}
+    config, _ = guarded(
+        {"otlp_http": {**to_sink(sink, queue=queue), **auth},
+         "otlp_grpc": {"endpoint": received.endpoint, "tls": {"insecure": True}, "sending_queue": queue, **auth}},
+        ("api_keys", {"keys": keys}), include_metadata=True)
+    config["extensions"]["headers_setter/out"] = {"headers": [
+        {"key": "X-Scope-OrgID", "from_context": "Tenant"},
+        {"key": "x-route", "from_context": "X-Route", "default_value": "none"}]}
+    config["service"]["extensions"].append("headers_setter/out")
+    process = launch(config)
+    try:
+        for number in range(8):
+            for tenant, key in KEYS.items():
+                headers = {"x-api-key": key, "tenant": "green"} | ({"x-route": "fast"} if number % 2 else {})
+                assert post(process, headers, traces(2, service=f"{tenant}-{number % 2}")).status == 200
+        expected = 16 * len(KEYS)
+        wait_for(lambda: len(sink.ids) == len(received.ids) == expected, "all spans", 20)
+        found = [(delivery.headers, delivery.request) for delivery in sink.deliveries]
+        found += [(sent.metadata, sent.request) for sent in received.taken]
+        for headers, request in found:
+            headers = {name.lower(): value for name, value in headers.items()}
+            names = {resource.resource.attributes[0].value.string_value for resource in request.resource_spans}
+            assert names == {f"{headers['x-scope-orgid']}-{int(headers['x-route'] == 'fast')}"}
+    finally:
+        received.close()
+
+
+@pytest.mark.parametrize("bound", ["requests", "memory"])
+def test_a_greedy_tenant_leaves_room_for_others(launch, sink, bound):
+    """One tenant sends far more than the destination takes; whoever sends little is not refused for it."""
+    sink.behaviour = slow(0.02)
+    keys = [{"key": key, "tenant": tenant} for tenant, key in KEYS.items()]
+    size = 90 if bound == "requests" else 100_000
+    config, _ = guarded(
+        {"otlp_http": to_sink(sink, compression="none", queue={"queue_size": size, "num_consumers": 1})},
+        ("api_keys", {"keys": keys}))
+    if bound == "memory":
+        config["extensions"]["memory_limiter"] = {"check_interval": "1s", "limit_mib": 16, "spike_limit_mib": 4}
+        config["service"]["extensions"].append("memory_limiter")
+    process = launch(config)
+    padding = 0 if bound == "requests" else 64 << 10
+    # Both are known before it begins.
+    for key in KEYS.values():
+        assert post(process, {"x-api-key": key}, traces(1)).status == 200
+    over = threading.Event()
+    counts = {200: 0, 503: 0}
+
+    def flood():
+        while not over.is_set():
+            status = post(process, {"x-api-key": KEYS["red"]}, traces(1, padding=padding)).status
+            counts[status] += 1
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        floods = [pool.submit(flood) for _ in range(4)]
+        try:
+            wait_for(lambda: counts[503] > 20, "the first refusals", 60)
+            modest = []
+            for _ in range(30):
+                modest.append(post(process, {"x-api-key": KEYS["blue"]}, traces(1, service="blue")).status)
+                # A fifth of what the destination takes.
+                time.sleep(0.1)
+        finally:
+            over.set()
+        for done in floods:
+            done.result()
+    assert modest == [200] * 30
+    assert counts[200] >= 30
+    assert process.stop() == 0
 
 
 def test_api_keys_of_a_file(launch, sink, tmp_path):

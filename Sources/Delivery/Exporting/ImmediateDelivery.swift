@@ -13,7 +13,8 @@ package final class ImmediateDelivery: Consumer {
     /// Exports the batch at once, and settles the receipt with the exporter's answer.
     package func consume(_ batch: TelemetryBatch, context: RequestContext, receipt: Receipt) {
         let request = ExportRequest(
-            signal: batch.signal, slices: [BatchSlice(batch)], timeout: DeliverySettings.unlimitedAttempt)
+            signal: batch.signal, slices: [BatchSlice(batch)], timeout: DeliverySettings.unlimitedAttempt,
+            metadata: context.metadata)
         exporter.export(request) { outcome in
             switch outcome {
             case .delivered: receipt.accept()

@@ -11,7 +11,7 @@ internal import Synchronization
 /// The rules are `DeliveryStateMachine`'s; this class gives it threads and time. The machine lives behind a lock that
 /// is held for its arithmetic only: receipts, the exporter, the observer, the scheduler and files are called without
 /// it. `consume` may come from any thread and never blocks; exports and dead letters run on worker threads.
-package final class Delivery: Consumer {
+package final class Delivery: Consumer, AdmissionGate {
     private typealias Machine = DeliveryStateMachine<Receipt>
 
     private struct State {
@@ -103,12 +103,31 @@ package final class Delivery: Consumer {
             receipt.refuse(ConsumeError(.internal, "\(batch.signal.rawValue) came to the queue for \(signal.rawValue)"))
             return
         }
-        let end = state.withLock { $0.end }
-        let arrival = Machine.Arrival(
-            batch, metadata: context.metadata, token: receipt, settings: end.settings.queue)
-        let now = scheduler.now()
-        perform(state.withLock { $0.machine.enqueue(arrival, now: now) })
+        var end = state.withLock { $0.end }
+        var actions: [DeliveryAction<Receipt>]?
+        while actions == nil {
+            let arrival = Machine.Arrival(
+                batch, metadata: context.metadata, client: context.client, token: receipt, settings: end.settings.queue)
+            let now = scheduler.now()
+            // What is known of it is known by the settings that it comes in under.
+            (actions, end) = state.withLock { state in
+                (state.end === end ? state.machine.enqueue(arrival, now: now) : nil, state.end)
+            }
+        }
+        perform(actions ?? [])
     }
+
+    package func enter(_ client: ClientKey) -> AdmissionAnswer {
+        let now = scheduler.now()
+        var answer = state.withLock { $0.machine.expect(client, now: now) }
+        if case .refused(var error) = answer {
+            error.gate = self
+            answer = .refused(error)
+        }
+        return answer
+    }
+
+    package func leave(_ client: ClientKey) { state.withLock { $0.machine.arrived(client) } }
 
     /// Refuses new batches, delivers what is held until `deadline`, then gives up the rest and shuts the exporter
     /// down. Returns when that is done. Later calls return the same report.
@@ -237,7 +256,8 @@ package final class Delivery: Consumer {
             switch action {
             case .accept(let receipt):
                 receipt.accept()
-            case .refuse(let receipt, let error):
+            case .refuse(let receipt, var error):
+                if error.code == .queueFull { error.gate = self }
                 receipt.refuse(error)
             case .dispatch(let id, let request):
                 let attempt = Attempt(id: id, request: request, end: state.withLock { $0.end })

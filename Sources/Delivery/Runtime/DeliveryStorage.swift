@@ -1,4 +1,4 @@
-package import OTLP
+internal import OTLP
 package import Pipeline
 package import Storage
 
@@ -41,9 +41,6 @@ package final class DeliveryStorage: Sendable {
 
     func readFailed(_ error: StorageError) { telemetry.readFailed(error) }
 
-    /// Widest limits that a receiver can have: what is on the disk was accepted under some limits.
-    private static let limits = DecodeLimits(maximumDepth: 200, maximumItems: Int(Int32.max))
-
     /// The batches of records. What is none is released, and named.
     func decode(
         _ read: LogRead, _ signal: Signal
@@ -64,20 +61,15 @@ package final class DeliveryStorage: Sendable {
     }
 
     private func decode(_ record: StoredRecord, _ signal: Signal) -> BatchOnDisk? {
-        guard record.kind == signal.recordKind,
-            let partition = PartitionText.decode(
-                UnsafeRawBufferPointer(rebasing: record.bytes.buffer[0..<record.contextLength]))
+        guard record.kind == signal.recordKind, let partition = PartitionText.decode(record.context),
+            let batch = try? record.takeBatch(signal, budget)
         else { return nil }
-        let lease = budget.count(record.bytes.count)
-        let whole = WireBytes(adopting: record.bytes.take(), count: record.bytes.count, accounting: lease)
-        let bytes = record.contextLength > 0 ? WireBytes(whole, dropping: record.contextLength) : whole
-        guard let batch = try? TelemetryBatch(bytes, signal: signal, limits: Self.limits) else { return nil }
         return BatchOnDisk(sequence: record.sequence, batch, partition: partition)
     }
 
     /// What a sender is told. Paths stay in the log.
     static func refusal(for error: StorageError) -> ConsumeError {
-        let retry = QueueSettings.overflowRetryAfter
+        let retry = QueueSettings.storageRetryAfter
         return switch error.kind {
         case .full: ConsumeError(.queueFull, "the sending queue on the disk is full", retryAfter: retry)
         case .noSpace: ConsumeError(.queueFull, "the disk of the sending queue is full", retryAfter: retry)
@@ -85,41 +77,6 @@ package final class DeliveryStorage: Sendable {
         case .closed: ConsumeError(.shuttingDown, "the exporter is shutting down")
         default: ConsumeError(.unavailable, "the disk of the sending queue does not take data", retryAfter: retry)
         }
-    }
-}
-
-extension Signal {
-    /// What bodies of records hold.
-    package var recordKind: UInt8 {
-        switch self {
-        case .traces: 1
-        case .metrics: 2
-        case .logs: 3
-        }
-    }
-
-    package init?(recordKind: UInt8) {
-        guard let signal = Signal.allCases.first(where: { $0.recordKind == recordKind }) else { return nil }
-        self = signal
-    }
-}
-
-/// A batch as the body of a record: its bytes as they came, or, when it was changed, written once.
-private final class BatchContent: LogContent, @unchecked Sendable {
-    // Sendable: `written` is for the log's thread alone.
-    private let batch: TelemetryBatch
-    private var written: WireBytes?
-
-    init(_ batch: TelemetryBatch) { self.batch = batch }
-
-    var slices: [UnsafeRawBufferPointer] {
-        if batch.isPristine { return [batch.bytes.buffer] }
-        if let written { return [written.buffer] }
-        var writer = WireWriter(capacity: batch.encodedSize(ofItems: 0..<batch.items.count) + 1024)
-        batch.encode(into: &writer)
-        let bytes = WireBytes(taking: &writer)
-        written = bytes
-        return [bytes.buffer]
     }
 }
 

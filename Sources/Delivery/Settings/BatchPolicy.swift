@@ -50,6 +50,13 @@ package struct BatchPolicy: Sendable, Equatable {
         metadataKeys.isEmpty ? [] : metadataKeys.map { metadata[$0] }
     }
 
+    /// The values that all requests of a combination have.
+    func metadata(of partition: PartitionKey) -> [String: [String]] {
+        var metadata: [String: [String]] = [:]
+        for (key, values) in zip(metadataKeys, partition) { metadata[key] = values }
+        return metadata
+    }
+
     /// Size of a run of items.
     static func size(of slice: BatchSlice, in sizer: BatchSizer) -> Int {
         switch sizer {

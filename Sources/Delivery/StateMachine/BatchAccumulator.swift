@@ -31,7 +31,7 @@ struct BatchAccumulator: Sendable {
         partition.size += piece.size
         var isCut = false
         while partition.size >= policy.minSize, !partition.pieces.isEmpty {
-            send(PendingRequest(cut(&partition, &store)))
+            send(PendingRequest(cut(&partition, &store), metadata: policy.metadata(of: key)))
             isCut = true
         }
         guard let oldest = partition.pieces.first else { return nil }
@@ -47,7 +47,9 @@ struct BatchAccumulator: Sendable {
             guard var partition = partitions[key], let oldest = partition.pieces.first else { continue }
             if let now, oldest.arrived + policy.flushTimeout > now { continue }
             partitions[key] = nil
-            while !partition.pieces.isEmpty { send(PendingRequest(cut(&partition, &store))) }
+            while !partition.pieces.isEmpty {
+                send(PendingRequest(cut(&partition, &store), metadata: policy.metadata(of: key)))
+            }
         }
     }
 

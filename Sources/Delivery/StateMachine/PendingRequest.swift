@@ -17,6 +17,8 @@ struct PendingRequest: Sendable {
     var slices: [BatchSlice]
     /// The store's entry of each slice.
     var entries: [Int]
+    /// See `ExportRequest.metadata`.
+    let metadata: [String: [String]]
     /// As the self-metrics count.
     let itemCount: Int
     var attempts = 0
@@ -24,19 +26,21 @@ struct PendingRequest: Sendable {
     /// Next wait, before jitter; nil before the first failure.
     var interval: Duration?
 
-    init(_ pieces: [Piece]) {
-        self.init(slices: pieces.map(\.slice), entries: pieces.map(\.entry))
+    init(_ pieces: [Piece], metadata: [String: [String]] = [:]) {
+        self.init(slices: pieces.map(\.slice), entries: pieces.map(\.entry), metadata: metadata)
     }
 
-    init(_ piece: Piece) {
+    init(_ piece: Piece, metadata: [String: [String]] = [:]) {
         slices = [piece.slice]
         entries = [piece.entry]
+        self.metadata = metadata
         itemCount = piece.slice.itemCount
     }
 
-    private init(slices: [BatchSlice], entries: [Int]) {
+    private init(slices: [BatchSlice], entries: [Int], metadata: [String: [String]]) {
         self.slices = slices
         self.entries = entries
+        self.metadata = metadata
         itemCount = slices.reduce(0) { $0 + $1.itemCount }
     }
 
@@ -62,8 +66,8 @@ struct PendingRequest: Sendable {
             headEntries.append(entries[index])
             splitEntry = entries[index]
         }
-        var first = PendingRequest(slices: heads, entries: headEntries)
-        var second = PendingRequest(slices: tails, entries: Array(entries[index...]))
+        var first = PendingRequest(slices: heads, entries: headEntries, metadata: metadata)
+        var second = PendingRequest(slices: tails, entries: Array(entries[index...]), metadata: metadata)
         (first.attempts, first.firstAttempt, first.interval) = (attempts, firstAttempt, interval)
         (second.attempts, second.firstAttempt, second.interval) = (attempts, firstAttempt, interval)
         return (first, second, splitEntry)

@@ -96,6 +96,7 @@ package struct GraphPlan: Sendable {
             let message: String
             switch extensions.first(where: { $0.id == reference.id })?.prepared {
             case .running(let roles, _)? where roles.contains { $0.rawValue == reference.role }: continue
+            case .storage? where reference.role == StorageName.role: continue
             case .some: message = "the extension \"\(reference.id)\" is no \(reference.role) as it is configured"
             case nil where config.extensions[reference.id] == nil:
                 message = "the extension \"\(reference.id)\" is not defined"
