@@ -71,8 +71,22 @@ extension Collector {
         environment.budget.limit(to: limit.limit, spike: limit.spike)
         admin.use(change.graph.index.authenticators)
         use(new, change.graph)
-        await change.retire(passages) { [weak self] in self?.forgetMetrics(of: change.diff.ending) }
+        let ending = change.diff.ending
+        await change.retire(passages) { [weak self] in self?.forgetLater(ending) }
         return change.diff.paths
+    }
+
+    /// Removes what is left of components that have ended, between two changes: they may be back by then.
+    private func forgetLater(_ components: Set<String>) {
+        Task { [weak self] in
+            while let self, !isStopping {
+                if tryToBeginChange() {
+                    forgetMetrics(of: components)
+                    return endChange()
+                }
+                try? await Task.sleep(for: Self.changePollInterval)
+            }
+        }
     }
 
     /// Removes the series and pages of components that are not there any more.
@@ -91,10 +105,12 @@ extension Collector {
 
     /// Waits for a change that is under way, and keeps others from beginning.
     func beginChange() async {
-        while isChanging.exchange(true, ordering: .acquiringAndReleasing) {
+        while !tryToBeginChange() {
             try? await Task.sleep(for: Self.changePollInterval)
         }
     }
+
+    private func tryToBeginChange() -> Bool { !isChanging.exchange(true, ordering: .acquiringAndReleasing) }
 
     private func endChange() { isChanging.store(false, ordering: .releasing) }
 }

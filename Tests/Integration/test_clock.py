@@ -1,14 +1,13 @@
 """A wall clock that jumps by a day, forward and back, neither expires nor holds anything."""
+import http.client
 import os
-import shutil
-import subprocess
 import time
 from email.utils import formatdate
-from pathlib import Path
 
 import pytest
 
 from support.otlp import ids_of, traces
+from support.preload import shared_library
 from support.process import configuration, to_sink
 from support.sink import accept, answer
 from support.waiting import wait_for
@@ -19,13 +18,7 @@ JUMPS = [pytest.param(DAY, id="forward"), pytest.param(-DAY, id="back")]
 
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory):
-    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    if compiler is None:
-        pytest.skip("no C compiler")
-    library = tmp_path_factory.mktemp("clock") / "clock.so"
-    source = Path(__file__).parent / "support/clock.c"
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
-    return library
+    return shared_library("clock", tmp_path_factory.mktemp("clock"))
 
 
 @pytest.fixture
@@ -39,9 +32,6 @@ def jumping(launch, shim, tmp_path):
 
         def jump(seconds):
             offset.write_text(str(seconds))
-            # The lines of the log say the wall clock's time: the shim works.
-            shown = martlet.log_records()[0]["ts"]
-            assert shown
         return martlet, jump
     return make
 
@@ -162,7 +152,6 @@ def test_measured_series_live_on(jumping, sink, seconds):
 @pytest.mark.parametrize("seconds", JUMPS)
 def test_connections_and_streams_live_on(jumping, sink, seconds):
     """Idle time-outs and those of reading are of the monotonic clock."""
-    import http.client
     martlet, jump = jumping(configuration({"otlp_http": to_sink(sink)}, http={"idle_timeout": "300s"}))
     connection = http.client.HTTPConnection("127.0.0.1", martlet.port, timeout=30)
     for offset in (0, seconds, 0):

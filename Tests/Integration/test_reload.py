@@ -6,8 +6,10 @@ import threading
 import time
 from collections import Counter
 
+import grpc
 import pytest
 import yaml
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 
 from support import wire
 from support.otlp import ids_of, traces
@@ -309,6 +311,44 @@ def test_another_setting_of_a_receiver_on_the_same_port(launch, sink):
     assert martlet.post(traces(1)).status == 401
     assert martlet.post(traces(1), headers={"Authorization": "Bearer sesame"}).status == 200
     assert martlet.stop() == 0
+
+
+def test_calls_over_grpc_go_on(launch, sink):
+    """The channel stays, streams of before and after the change are answered."""
+    config = configuration({"otlp_http": to(sink)})
+    port = free_port()
+    config["receivers"]["otlp"]["protocols"]["grpc"] = {"endpoint": f"127.0.0.1:{port}"}
+    martlet = launch(config)
+    sent, failures, ended = [], [], threading.Event()
+
+    def calls():
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            stub = TraceServiceStub(channel)
+            while not ended.is_set():
+                request = traces(2)
+                try:
+                    stub.Export(request, timeout=60)
+                    sent.extend(ids_of(request))
+                except grpc.RpcError as error:
+                    failures.append(str(error))
+    threads = [threading.Thread(target=calls) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for number in range(6):
+        before = len(sent)
+        wait_for(lambda: len(sent) > before + 50 or failures, "calls", 60)
+
+        def change(new):
+            new["receivers"]["otlp"]["protocols"]["grpc"].update(max_recv_msg_size_mib=4 + number, include_metadata=True)
+        reload(martlet, changed(config, change))
+    before = len(sent)
+    wait_for(lambda: len(sent) > before + 50 or failures, "calls after it", 60)
+    ended.set()
+    for thread in threads:
+        thread.join(60)
+    assert not failures
+    wait_for(lambda: set(sent) <= set(sink.ids), "all of it", 60, 0.1)
+    assert len(sink.ids) == len(set(sink.ids)) and martlet.stop() == 0
 
 
 def test_a_queue_on_the_disk_goes_on(launch, sinks, tmp_path):

@@ -103,11 +103,18 @@ package final class Delivery: Consumer, AdmissionGate {
             receipt.refuse(ConsumeError(.internal, "\(batch.signal.rawValue) came to the queue for \(signal.rawValue)"))
             return
         }
-        let end = state.withLock { $0.end }
-        let arrival = Machine.Arrival(
-            batch, metadata: context.metadata, client: context.client, token: receipt, settings: end.settings.queue)
-        let now = scheduler.now()
-        perform(state.withLock { $0.machine.enqueue(arrival, now: now) })
+        var end = state.withLock { $0.end }
+        var actions: [DeliveryAction<Receipt>]?
+        while actions == nil {
+            let arrival = Machine.Arrival(
+                batch, metadata: context.metadata, client: context.client, token: receipt, settings: end.settings.queue)
+            let now = scheduler.now()
+            // What is known of it is known by the settings that it comes in under.
+            (actions, end) = state.withLock { state in
+                (state.end === end ? state.machine.enqueue(arrival, now: now) : nil, state.end)
+            }
+        }
+        perform(actions ?? [])
     }
 
     package func enter(_ client: ClientKey) -> AdmissionAnswer {

@@ -148,12 +148,11 @@ final class TailSamplingProcessor: Processor {
 
     func stop(deadline: ContinuousClock.Instant) async {
         guard waiting.close() else { return }
-        let logsOutbox = correlation.logsOutbox
-        correlation.remove(buffer)
+        defer { correlation.remove(buffer) }
         buffer.shutDown(dropsHeld: current.withLock { $0.settings.rules.dropsAtShutdown })
         await outbox.drain(deadline: deadline)
         guard buffer.isDurable else { return }
-        await logsOutbox?.drain(deadline: deadline)
+        await correlation.logsOutbox?.drain(deadline: deadline)
         buffer.close()
     }
 }

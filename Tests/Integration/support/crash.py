@@ -9,14 +9,16 @@ from .otlp import ids_of, traces
 
 
 class Load:
-    """Threads that send requests of unique spans, as fast as they are answered, also while nobody answers."""
+    """Threads that send requests of unique spans, as fast as they are answered, also while nobody answers; with `pause`
+    seconds between two of a thread."""
 
-    def __init__(self, martlet, *, threads=4, spans=5, padding=200, make=None):
+    def __init__(self, martlet, *, threads=4, spans=5, padding=200, pause=0, make=None):
         """`make` returns a request and the ids of it that must arrive; all of them unless it is given."""
         self.martlet = martlet
         self.make = make or self._make
         self.spans = spans
         self.padding = padding
+        self.pause = pause
         self.lock = threading.Lock()
         # Ids of spans whose request was answered with 200, and which must arrive; statuses of the others, 0 for a broken
         # connection.
@@ -57,6 +59,8 @@ class Load:
                     self.refusals.append(status)
             if status != 200:
                 time.sleep(0.005)
+            if self.pause:
+                time.sleep(self.pause)
 
 
 def kill(martlet):
