@@ -109,7 +109,7 @@ let package = Package(
         .target(
             name: "Processors",
             dependencies: [
-                "OTLP", "Config", "Telemetry", "Pipeline", "GenAI", "Sampling", "Temporality",
+                "OTLP", "Config", "Telemetry", "Pipeline", "GenAI", "Sampling", "Storage", "Temporality",
                 .product(name: "Logging", package: "swift-log"), .product(name: "NIOCore", package: "swift-nio"),
             ],
             exclude: [

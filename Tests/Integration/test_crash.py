@@ -7,13 +7,14 @@ import random
 import resource
 import shutil
 import subprocess
+import threading
 import time
 
 import pytest
 
 from support import wire
 from support.crash import Load, flip_bits, kill, kill_while_it_stops
-from support.otlp import ids_of, traces
+from support.otlp import ids_of, spans_of, traces
 from support.process import configuration, to_sink
 from support.waiting import wait_for
 
@@ -31,6 +32,15 @@ def on_disk(launch, sink, directory, *, queue=None, storage=None, **options):
             "directory": str(directory), "create_directory": True, "timeout": "10s", "segment_size": 1 << 16,
             **(storage or {})}})
     return launch(config, ready=False, **options)
+
+
+def sampled(launch, sink, directory, policy):
+    """A tail sampler whose buffer is on a disk, before a queue that is there too; not started."""
+    storage = {"directory": str(directory), "create_directory": True, "timeout": "10s", "segment_size": 1 << 16}
+    return launch(configuration(
+        {"otlp_http": to_sink(sink, queue={"storage": "file_storage", "queue_size": 1_000_000})},
+        processors={"tail_sampling": {"storage": "file_storage", "decision_wait": "300ms", "policies": [policy]}},
+        extensions={"file_storage": storage}), ready=False)
 
 
 def segments(directory):
@@ -68,6 +78,64 @@ def test_killed_again_and_again(launch, sink, tmp_path, how):
     check(martlet, sink, load, CRASHES)
     assert martlet.stop(60) == 0
     assert not segments(tmp_path / "storage"), "what is delivered leaves the disk"
+
+
+@pytest.mark.parametrize("how", ["at any moment", "while it stops"])
+def test_a_tail_sampler_killed_again_and_again(launch, sink, tmp_path, how):
+    """Traces wait on the disk, are decided about, and go to the queue's disk: all of them."""
+    numbers = random.Random(9)
+    martlet = sampled(launch, sink, tmp_path / "storage", {"name": "all", "type": "always_sample"}).start()
+    # Each thread's trace goes on over three requests, so that requests share traces across a kill.
+    open_traces, lock = {}, threading.Lock()
+
+    def make():
+        request = traces(SPANS, padding=200)
+        with lock:
+            trace_id, left = open_traces.get(threading.get_ident(), (None, 0))
+            if left == 0:
+                trace_id, left = spans_of(request)[0].trace_id, 3
+            open_traces[threading.get_ident()] = trace_id, left - 1
+        spans_of(request)[0].trace_id = trace_id
+        return request, ids_of(request)
+
+    with Load(martlet, make=make) as load:
+        for _ in range(CRASHES):
+            time.sleep(numbers.uniform(0.02, 0.8))
+            if how == "at any moment":
+                kill(martlet)
+            else:
+                kill_while_it_stops(martlet, numbers.uniform(0, 0.05))
+            martlet.start(60)
+        time.sleep(0.1)
+    check(martlet, sink, load, CRASHES)
+    assert martlet.metric("martlet_tail_sampling_lost_spans_total") == 0
+    assert martlet.stop(60) == 0
+
+
+def test_a_tail_sampler_that_keeps_errors(launch, sink, tmp_path):
+    """Every trace with an error that was acknowledged arrives whole, and no other one."""
+    numbers = random.Random(10)
+    policy = {"name": "errors", "type": "status_code", "status_code": {"status_codes": ["ERROR"]}}
+    martlet = sampled(launch, sink, tmp_path / "storage", policy).start()
+    failed = set()
+
+    def make():
+        requests = [traces(SPANS, padding=100) for _ in range(3)]
+        spans_of(requests[1])[2].status.code = 2
+        # Before anybody may see it at the sink.
+        failed.update(ids_of(requests[1]))
+        for other in requests[1:]:
+            requests[0].resource_spans.extend(other.resource_spans)
+        return requests[0], ids_of(requests[1])
+
+    with Load(martlet, make=make) as load:
+        for _ in range(CRASHES):
+            time.sleep(numbers.uniform(0.02, 0.8))
+            kill(martlet)
+            martlet.start(60)
+        time.sleep(0.1)
+    check(martlet, sink, load, CRASHES)
+    assert set(sink.ids) <= failed
 
 
 def test_killed_while_the_destination_is_down(launch, sink, tmp_path):

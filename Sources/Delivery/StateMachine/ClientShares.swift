@@ -5,9 +5,13 @@ struct ClientShares: Sendable {
     struct Holding: Equatable {
         var units = 0
         var bytes = 0
+        /// Requests on their way to the queue.
+        var expected = 0
     }
 
     private(set) var holdings = [Holding](repeating: Holding(), count: ClientKey.count)
+    /// Requests on their way to the queue, of all clients.
+    private(set) var expected = 0
     private var last = ClientKey.none
     private var isSharedUntil: ContinuousClock.Instant?
 
@@ -27,6 +31,14 @@ struct ClientShares: Sendable {
 
     func mayHold(bytes: Int, _ client: ClientKey, free: Int) -> Bool {
         FairShare.allows(bytes, beside: holdings[client.index].bytes, free: free)
+    }
+
+    /// Requests of a client on their way to the queue.
+    func expected(from client: ClientKey) -> Int { holdings[client.index].expected }
+
+    mutating func expect(_ count: Int, from client: ClientKey) {
+        expected += count
+        holdings[client.index].expected += count
     }
 
     mutating func add(units: Int, bytes: Int, _ client: ClientKey) {

@@ -47,7 +47,7 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
             self.token = token
             self.client = client
             units = settings.units(of: batch)
-            partition = settings.batch?.partition(of: metadata) ?? []
+            partition = settings.batch?.partition(of: metadata) ?? [:]
             self.metadata = settings.metadata(of: partition, from: metadata)
             bytes = batch.heldBytes + (settings.batch == nil ? Self.heldBytes(of: self.metadata) : 0)
             batchSize = settings.batch.map { BatchPolicy.size(of: BatchSlice(batch), in: $0.sizer) } ?? 0
@@ -83,13 +83,18 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
     package static var attemptGrace: Duration { .seconds(1) }
 
     let signal: Signal
-    let settings: DeliverySettings
+    /// Changed by `reconfigure` only.
+    var settings: DeliverySettings
     var backoff: Backoff
     var phase = Phase.running
+    /// Nothing more will come: the queue ends when it holds nothing.
+    var isRetiring = false
     var breaker: CircuitBreaker
     var store = PendingStore<Token>()
     var shares = ClientShares()
     var drainSpeed = DrainSpeed()
+    /// Units and bytes of the last batch that was refused for want of room: what the next one is taken to have.
+    var lastRefused = (units: 1, bytes: 0)
     /// What is on the disk; nil for a queue in memory.
     var disk: DiskQueue<Token>?
     var accumulator: BatchAccumulator?
@@ -126,6 +131,9 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
             breaker: breaker.state)
     }
 
+    static var fullMessage: String { "the sending queue is full" }
+    static var shareMessage: String { "the sending queue is nearly full, and this client has its share of it" }
+
     /// Whether the attempt still counts: it was neither answered nor given up.
     package func isActive(_ id: UInt64) -> Bool { active[id] != nil }
 
@@ -143,8 +151,8 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
         } else if arrival.units > queue.size || (disk == nil && arrival.bytes > queue.maximumBytes) {
             refuse(arrival, tooLargeForQueue(arrival), &actions)
         } else if !isWithinShare(arrival, now) {
-            let message = "the sending queue is nearly full, and this client has its share of it"
-            refuse(arrival, overflow(.queueFull, message, now), &actions)
+            lastRefused = (arrival.units, arrival.bytes)
+            refuse(arrival, overflow(.queueFull, Self.shareMessage, now), &actions)
         } else if waiters.isEmpty, hasRoom(for: arrival) {
             admit(arrival, now, &actions)
             finishEvent(now, &actions)
@@ -154,7 +162,8 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
             note(deadline)
             finishEvent(now, &actions)
         } else {
-            refuse(arrival, overflow(.queueFull, "the sending queue is full", now), &actions)
+            lastRefused = (arrival.units, arrival.bytes)
+            refuse(arrival, overflow(.queueFull, Self.fullMessage, now), &actions)
         }
         return actions
     }
@@ -233,7 +242,7 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
     }
 
     /// Sends a piece on its way, alone or with others.
-    mutating func take(_ piece: Piece, of partition: PartitionKey, with metadata: [String: [String]] = [:]) {
+    mutating func take(_ piece: Piece, of partition: PartitionKey, with metadata: [String: [String]]) {
         guard accumulator != nil else {
             fresh.append(PendingRequest(piece, metadata: metadata))
             return
@@ -272,6 +281,7 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
         dispatch(now, &actions)
         load(&actions)
         if case .draining = phase, store.isEmpty, disk?.appending.isEmpty ?? true { finish(&actions) }
+        if phase == .running, isRetiring, holdsNothing { finish(&actions) }
         if let wanted, phase != .finished, timer.map({ wanted < $0 }) ?? true {
             timer = wanted
             timerGeneration += 1

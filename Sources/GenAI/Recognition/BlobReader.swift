@@ -1,4 +1,5 @@
 internal import Glibc
+internal import OTLP
 
 extension SpanScan {
     /// Elements of an array that are looked at.

@@ -1,3 +1,5 @@
+internal import OTLP
+
 /// What an event named `exception` says. Slices of the event.
 package struct ExceptionEvent {
     /// `exception.type`; may be empty.

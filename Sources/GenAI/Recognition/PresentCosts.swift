@@ -1,3 +1,5 @@
+internal import OTLP
+
 /// What stands on a span under the names of costs, before anything is added.
 package struct PresentCosts: OptionSet, Sendable {
     package let rawValue: UInt8

@@ -1,3 +1,5 @@
+internal import OTLP
+
 /// Reads spans and says which are AI spans, and what they say, by the rules of a mapping.
 ///
 /// One span at a time, without allocation. One owner, one thread at a time; each thread has its own. Nothing of a span

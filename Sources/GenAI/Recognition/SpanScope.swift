@@ -1,3 +1,5 @@
+internal import OTLP
+
 /// What a mapping knows about a scope and its resource, worked out once for all of their spans.
 ///
 /// Holds slices of both messages; valid as long as they are and the mapping lives.

@@ -27,6 +27,11 @@ package final class MemoryBudget: Sendable {
         bounds = Mutex(Bounds(hard: max(0, limit), soft: max(0, limit - max(0, spike))))
     }
 
+    /// Sets other limits; see `init`. What is held stays held.
+    package func limit(to limit: Int, spike: Int) {
+        bounds.withLock { $0 = Bounds(hard: max(0, limit), soft: max(0, limit - max(0, spike))) }
+    }
+
     /// Bytes held at present.
     package var heldBytes: Int { held.load(ordering: .relaxed) }
     /// Requests refused so far.
@@ -46,7 +51,10 @@ package final class MemoryBudget: Sendable {
     ///   - announced: bytes that the request says it will take in all, when that is more. They must fit now, but are
     ///     only counted as they come: an announcement alone keeps nobody else out.
     ///   - client: who sent the request.
-    package func lease(_ bytes: Int, announced: Int = 0, for client: ClientKey = .none) -> MemoryLease? {
+    ///   - ticket: kept with the lease.
+    package func lease(
+        _ bytes: Int, announced: Int = 0, for client: ClientKey = .none, ticket: AdmissionTicket? = nil
+    ) -> MemoryLease? {
         let bounds = self.bounds.withLock { $0 }
         // Before the sum, which must not overflow.
         let whole = max(bytes, announced)
@@ -63,7 +71,7 @@ package final class MemoryBudget: Sendable {
             return nil
         }
         clients.add(bytes, client)
-        return MemoryLease(budget: self, client: client, bytes: bytes)
+        return MemoryLease(budget: self, client: client, bytes: bytes, ticket: ticket)
     }
 
     /// Counts `bytes` (from 0) that are held already, whatever the limits say; new requests are then refused. For stages
@@ -110,8 +118,11 @@ package final class MemoryLease: Sendable {
     private let budget: MemoryBudget
     private let client: ClientKey
     private let size: Atomic<Int>
+    /// Of the request whose bytes these are.
+    package let ticket: AdmissionTicket?
 
-    fileprivate init(budget: MemoryBudget, client: ClientKey, bytes: Int) {
+    fileprivate init(budget: MemoryBudget, client: ClientKey, bytes: Int, ticket: AdmissionTicket? = nil) {
+        self.ticket = ticket
         self.budget = budget
         self.client = client
         size = Atomic(bytes)

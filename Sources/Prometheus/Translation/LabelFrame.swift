@@ -1,3 +1,5 @@
+internal import OTLP
+
 /// Who wins when two labels have one name: the higher rank. Attributes among each other are joined.
 enum LabelRank: UInt8, BitwiseCopyable {
     /// Only where there is nothing else.

@@ -1,3 +1,5 @@
+internal import OTLP
+
 // Exemplars of a data point.
 extension MetricTranslator {
     /// Characters that the labels of an exemplar may have in all, names and values (OpenMetrics 1.0).

@@ -1,3 +1,5 @@
+internal import OTLP
+
 // Exponential histograms become native ones.
 extension MetricTranslator {
     /// Of a histogram whose zero bucket has no width.

@@ -1,3 +1,5 @@
+internal import OTLP
+
 // Classic histograms and summaries.
 extension MetricTranslator {
     /// What a point of a histogram or summary holds beside its buckets.

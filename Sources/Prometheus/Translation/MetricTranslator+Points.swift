@@ -1,4 +1,5 @@
 internal import Glibc
+internal import OTLP
 
 // What all kinds of data points have in common, and the points of gauges and sums.
 extension MetricTranslator {

@@ -1,3 +1,5 @@
+internal import OTLP
+
 // Labels that come from resources and scopes, and the series about a resource.
 extension MetricTranslator {
     /// Half of the time that Prometheus looks back for a sample, in milliseconds.

@@ -74,11 +74,12 @@ package struct OTLPGRPCService: HTTPService {
             return .answer(
                 GRPCFormat.failure(.unimplemented, "unsupported grpc-encoding; supported: gzip, zstd, identity"))
         }
-        guard let lease = intake.lease(announced: length, for: head.clientKey) else {
-            route.metrics.requestsRefused.add()
-            return .answer(failure(intake.memoryLimitReached))
+        do throws(ConsumeError) {
+            let lease = try intake.lease(announced: length, for: head.clientKey, on: route)
+            return .body(limit: settings.maximumMessageSize + HTTPBodyFraming.prefixBytes, lease: lease)
+        } catch {
+            return .answer(failure(error))
         }
-        return .body(limit: settings.maximumMessageSize + HTTPBodyFraming.prefixBytes, lease: lease)
     }
 
     package func unauthenticated(_ head: HTTPHead, _ failure: AuthenticationFailure) -> HTTPAnswer {

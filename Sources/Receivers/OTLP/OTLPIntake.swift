@@ -8,6 +8,7 @@ package struct OTLPRoute: Sendable {
     package var signal: Signal
     package var consumer: any Consumer
     package var metrics: ReceiverMetrics
+    let door = AdmissionDoor()
 
     package init(signal: Signal, consumer: any Consumer, metrics: ReceiverMetrics) {
         self.signal = signal
@@ -47,9 +48,23 @@ struct OTLPIntake: Sendable {
     /// - Parameters:
     ///   - announced: its length; nil when it is not known.
     ///   - client: who sends it.
-    /// - Returns: nil when the memory budget has no room for it.
-    func lease(announced: Int?, for client: ClientKey) -> MemoryLease? {
-        budget.lease(min(announced ?? Self.firstLease, Self.firstLease), announced: announced ?? 0, for: client)
+    ///   - route: where its data will go.
+    /// - Throws: when the memory budget has no room for it, or the route's queue will have none. It is counted.
+    func lease(announced: Int?, for client: ClientKey, on route: OTLPRoute) throws(ConsumeError) -> MemoryLease {
+        do throws(ConsumeError) {
+            let ticket = try route.door.admit(client)
+            let first = min(announced ?? Self.firstLease, Self.firstLease)
+            if let lease = budget.lease(first, announced: announced ?? 0, for: client, ticket: ticket) { return lease }
+            throw overloaded
+        } catch {
+            route.metrics.requestsRefused.add()
+            throw error
+        }
+    }
+
+    /// The memory budget has no room.
+    var overloaded: ConsumeError {
+        ConsumeError(.memoryLimit, "memory limit reached, try again later", retryAfter: budget.retryAfter)
     }
 
     /// The body without its compression. The memory lease goes along.
@@ -99,6 +114,7 @@ struct OTLPIntake: Sendable {
         }
         let receipt = Receipt(withRejections: { error, left in
             if let error {
+                route.door.note(error)
                 error.isRetryable ? metrics.refusedItems.add(count) : metrics.failedItems.add(count)
                 error.isRetryable ? metrics.requestsRefused.add() : metrics.requestsFailed.add()
                 completion(.failed(error))
@@ -108,7 +124,9 @@ struct OTLPIntake: Sendable {
                 completion(.accepted(rejected: rejected + (left?.count ?? 0), reason: left?.reason))
             }
         })
+        let ticket = (batch.bytes.accounting as? MemoryLease)?.ticket
         route.consumer.consume(batch, context: context, receipt: receipt)
+        ticket?.leave()
     }
 
     /// Counts a request that was refused before any pipeline saw it.

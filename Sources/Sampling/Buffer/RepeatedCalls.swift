@@ -87,9 +87,9 @@ struct RepeatedCalls: ~Copyable {
 
         func add(_ run: UnsafeRawBufferPointer, _ envelope: EnvelopeTable.Envelope) {
             let scope = SpanScope(scopeSpans: envelope.scope, resourceSpans: envelope.resource, mapping: mapping)
-            guard var fields = FieldCursor(run) else { return }
+            guard var fields = WireCursor(run) else { return }
             while let key = fields.key() {
-                guard key == 0x12, let span = fields.payload() else { return }
+                guard key == 0x12, let span = fields.bytes() else { return }
                 add(span, scope)
                 place += 1
             }
@@ -180,12 +180,12 @@ enum CallState: UInt8, Sendable {
     /// Reads all attributes of a span.
     init(of span: UnsafeRawBufferPointer) {
         self = .unknown
-        guard var fields = FieldCursor(span) else { return }
+        guard var fields = WireCursor(span) else { return }
         while let key = fields.key() {
             if key == 0x4A {
-                guard let attribute = fields.payload() else { return }
+                guard let attribute = fields.bytes() else { return }
                 if let found = CallState(attribute: attribute) { note(found) }
-            } else if !fields.skip(key) {
+            } else if !fields.skip(key & 7) {
                 return
             }
         }

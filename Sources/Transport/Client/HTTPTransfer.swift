@@ -255,7 +255,7 @@ final class HTTPTransfer {
         let wanted = submission.request.wantedHeaders
         let answer = HTTPClientResponse(
             status: martlet_curl_getinfo_long(easy, CURLINFO_RESPONSE_CODE), contentType: header("content-type"),
-            retryAfter: header("retry-after"),
+            retryAfter: header("retry-after").map { RetryAfter.relative($0, to: header("date")) },
             headers: wanted.compactMap { name in header(name, orTrailer: true).map { (name, $0) } },
             body: response)
         return (submission, .success(answer))

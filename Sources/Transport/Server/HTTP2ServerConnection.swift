@@ -39,8 +39,10 @@ final class HTTP2ServerConnection: ChannelInboundHandler, ServedConnection {
         case ended
     }
 
-    let service: any HTTPService
-    let settings: HTTPServerSettings
+    private(set) var service: any HTTPService
+    private(set) var settings: HTTPServerSettings
+    /// The registry's, when `service` and `settings` were its.
+    private var generation: UInt64
     let eventLoop: any EventLoop
     private let registry: HTTPConnectionRegistry
     private let telemetry: HTTPServerTelemetry?
@@ -93,6 +95,14 @@ final class HTTP2ServerConnection: ChannelInboundHandler, ServedConnection {
         credit = HTTP2FrameCredit(now: now)
         pings = HTTP2PingPolicy(settings: settings.http2)
         clock = HTTP2ConnectionClock(settings.http2, idle: settings.idleTimeout, now: now)
+        generation = registry.generation
+    }
+
+    /// Takes note, before a request, that the server serves differently by now.
+    func refresh() {
+        guard generation != registry.generation, let serving = registry.serving else { return }
+        generation = registry.generation
+        (service, settings) = (serving.service, serving.settings)
     }
 
     // MARK: Channel events
@@ -256,6 +266,9 @@ final class HTTP2ServerConnection: ChannelInboundHandler, ServedConnection {
         flush()
         for stream in Array(streams.values) { stream.drain() }
     }
+
+    /// GOAWAY; requests under way are answered.
+    func endSoon() { context?.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent()) }
 
     func closeUnlessWaiting() {
         drain()

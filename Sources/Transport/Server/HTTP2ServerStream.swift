@@ -69,11 +69,13 @@ final class HTTP2ServerStream: AnswerTarget {
     /// What an answer that waits is counted as, beside its bytes.
     private static let answerOverhead = 512
 
-    private var service: any HTTPService { connection.service }
+    /// Serves this request from its head to its answer.
+    private var service: any HTTPService
 
     init(_ id: UInt32, _ connection: HTTP2ServerConnection) {
         self.id = id
         self.connection = connection
+        service = connection.service
         sendWindow = connection.initialSendWindow
     }
 
@@ -102,6 +104,8 @@ final class HTTP2ServerStream: AnswerTarget {
 
     /// - Parameter length: of the body, in bytes; nil when it is not known.
     func begin(_ head: HTTPHead, length: Int?) {
+        connection.refresh()
+        service = connection.service
         omitsBody = head.method == "HEAD"
         announced = length
         let timeout = connection.settings.readTimeout
