@@ -46,10 +46,7 @@ struct HTTPClientLoop: ~Copyable {
             }
             for submission in arrived { start(submission) }
             var running: Int32 = 0
-            let corked = active.isEmpty || core.settings.version != .http2 ? [] : openSockets
-            Self.setCork(corked, true)
             let code = martlet_curl_multi_perform(core.multi, &running)
-            Self.setCork(corked, false)
             if code != CURLM_OK { cancelActive(.failed) }
             finishTransfers()
             let now = monotonicNanoseconds()
@@ -71,16 +68,6 @@ struct HTTPClientLoop: ~Copyable {
         guard state == lastUploads, !active.isEmpty else { return }
         var sockets = openSockets.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
         poll(&sockets, nfds_t(sockets.count), Self.windowMilliseconds)
-    }
-
-    /// Has the system put together what is sent. libcurl sends each frame of 16 KiB by itself, which costs as much again as
-    /// all else that a large body does.
-    private static func setCork(_ sockets: [Int32], _ on: Bool) {
-        var value: Int32 = on ? 1 : 0
-        // A socket that was closed meanwhile is none of the client's; errors change nothing but the cost.
-        for socket in sockets {
-            setsockopt(socket, Int32(IPPROTO_TCP), TCP_CORK, &value, socklen_t(MemoryLayout<Int32>.size))
-        }
     }
 
     private var openSockets: [Int32] {
