@@ -43,7 +43,7 @@ enum ImportRules {
         "Prometheus": ["OTLP"],
         "GenAI": ["OTLP", "Config", "CPrefetch", "CPrices"],
         "Sampling": ["GenAI", "OTLP", "CPCRE2"],
-        "Aggregation": ["OTLP"],
+        "Aggregation": ["OTLP", "CPrefetch"],
         "Temporality": ["OTLP"],
         "Ledger": ["GenAI", "OTLP", "Config", "Telemetry", "CSQLite"],
         "Query": ["Ledger", "GenAI", "OTLP"],
