@@ -43,6 +43,7 @@ final class TailSamplingProcessor: Processor {
     private let outbox: TailOutbox
     private let waiting: WaitingRoom
     private let correlation: TailCorrelation
+    private let id: ComponentID
     private let registry: MetricRegistry
     private let current: Mutex<(settings: TailSamplingSettings, program: PolicyProgram)>
     private let metrics: TailSamplingMetrics
@@ -69,6 +70,7 @@ final class TailSamplingProcessor: Processor {
         waiting.open(buffer)
         correlation.add(buffer)
         self.correlation = correlation
+        self.id = id
         self.buffer = buffer
         self.outbox = outbox
         self.waiting = waiting
@@ -106,11 +108,16 @@ final class TailSamplingProcessor: Processor {
     /// What it takes to follow `settings`. In place, traces that are held stay, and are decided about by the new
     /// policies; decisions that were taken hold for late spans; buckets and rates of policies that are the same go on.
     ///
-    /// - Throws: `PolicyError`, which reading the settings has recorded before.
+    /// - Throws: `PolicyError`, which reading the settings has recorded before; `StorageError` when another sampler would be
+    ///   needed: it could not have what this one has on its disk.
     func change(to settings: TailSamplingSettings) throws -> SettingsChange {
         let (former, present) = current.withLock { $0 }
         let fixed = settings.fixedParts(changedFrom: former)
-        guard fixed.isEmpty else { return .restart(keys: fixed) }
+        guard fixed.isEmpty else {
+            guard buffer.isDurable else { return .restart(keys: fixed) }
+            let keys = fixed.map { "processors::\(id)::\($0)" }.joined(separator: ", ")
+            throw StorageError(.locked, "\(keys) of a sampler that holds traces on a disk: this needs a restart")
+        }
         let program = try PolicyProgram(
             settings.policies, stopsAtFirstMatch: settings.stopsAtFirstMatch, former: present)
         return .inPlace { [self] in
