@@ -87,23 +87,25 @@ package final class MetricAggregator: Sendable {
     /// One collection at a time. `emit` and `lease` are called on the calling thread, with no lock held.
     ///
     /// - Parameters:
-    ///   - now: nanoseconds since 1970.
+    ///   - now: nanoseconds since 1970, by a clock that does not jump.
+    ///   - correction: added to all times that are written.
     ///   - isFinal: whether it is the last one, so that the end of the series is told if the settings say so.
     ///   - lease: what accounts for that many bytes of a request, and lives as long as they do.
     package func collect(
-        at now: UInt64, isFinal: Bool = false, lease: (Int) -> (any AnyObject & Sendable)? = { _ in nil },
+        at now: UInt64, correction: Int64 = 0, isFinal: Bool = false,
+        lease: (Int) -> (any AnyObject & Sendable)? = { _ in nil },
         _ emit: (Request) -> Void
     ) {
         drainRecorders()
         if settings.temporality == .delta {
             let taken = store.take(at: now)
-            encode(MetricEncoder(now: now), lease, emit) { $0(taken) }
+            encode(MetricEncoder(now: now, correction: correction), lease, emit) { $0(taken) }
             return store.withLock { $0.settleAccount() }
         }
-        encode(MetricEncoder(now: now), lease, emit) { write in store.withLock { write($0) } }
+        encode(MetricEncoder(now: now, correction: correction), lease, emit) { write in store.withLock { write($0) } }
         if isFinal, settings.marksEnd {
             // A millisecond later: Prometheus keeps one sample for each millisecond.
-            encode(MetricEncoder(now: now + 1_000_000, mode: .ends), lease, emit) { write in
+            encode(MetricEncoder(now: now + 1_000_000, correction: correction, mode: .ends), lease, emit) { write in
                 store.withLock { write($0) }
             }
         }

@@ -15,6 +15,8 @@ struct MetricEncoder {
     }
 
     let now: UInt64
+    /// Added to the times that are written, in nanoseconds.
+    let correction: Int64
     let mode: Mode
     private var resource = 0
     private var family = 0
@@ -23,10 +25,13 @@ struct MetricEncoder {
     private var next: UInt32 = 0
     private(set) var isDone = false
 
-    init(now: UInt64, mode: Mode = .values) {
+    init(now: UInt64, correction: Int64 = 0, mode: Mode = .values) {
         self.now = now
+        self.correction = correction
         self.mode = mode
     }
+
+    private func shown(_ time: UInt64) -> UInt64 { UInt64(max(0, Int64(clamping: time) &+ correction)) }
 
     /// Writes the next request; gives its number of points, 0 when nothing is left. Series that are added between two
     /// calls may be left out, until the next collection.
@@ -132,7 +137,7 @@ struct MetricEncoder {
             let begin =
                 content.settings.temporality == .delta ? content.intervalStart : header.pointee.created
             let point = PointWriter(
-                definition: definition, cell: cell, start: min(begin, now), time: now, hasEnded: hasEnded)
+                definition: definition, cell: cell, start: shown(min(begin, now)), time: shown(now), hasEnded: hasEnded)
             point.write(table.record(index), into: &writer)
             header.pointee.marks |= SeriesHeader.wasWritten
             points += 1

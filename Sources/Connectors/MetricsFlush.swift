@@ -1,16 +1,9 @@
 internal import Aggregation
-internal import Glibc
 internal import Logging
 internal import OTLP
 internal import Pipeline
 internal import Synchronization
-
-/// The present, in nanoseconds since 1970.
-func unixNanoseconds() -> UInt64 {
-    var time = timespec()
-    clock_gettime(CLOCK_REALTIME, &time)
-    return UInt64(max(0, time.tv_sec)) &* 1_000_000_000 &+ UInt64(max(0, time.tv_nsec))
-}
+internal import Telemetry
 
 /// Hands what an aggregator has collected to a metrics pipeline: at an interval, and a last time at the stop.
 ///
@@ -37,6 +30,7 @@ final class MetricsFlush: Sendable {
     private let logger: Logger
     private let budget: MemoryBudget
     private let now: @Sendable () -> UInt64
+    private let correction: @Sendable () -> Int64
     private let refused = Mutex(Refused())
     private let running = Mutex(Running())
     private let collecting = Mutex(())
@@ -45,10 +39,12 @@ final class MetricsFlush: Sendable {
     ///   - keepsRefused: hand refused points over again: for delta temporality.
     ///   - interval: time between two collections; zero for none by time.
     ///   - next: the metrics pipelines; nil when there are none, and then nothing is collected.
-    ///   - now: the clock of the points: nanoseconds since 1970.
+    ///   - now: the clock of the series: nanoseconds since 1970, without jumps.
+    ///   - correction: what the points' times are ahead of it; see `SteadyTime`.
     init(
         _ aggregator: MetricAggregator, keepsRefused: Bool, interval: Duration, next: (any Consumer)?, logger: Logger,
-        budget: MemoryBudget, now: @escaping @Sendable () -> UInt64 = unixNanoseconds
+        budget: MemoryBudget, now: @escaping @Sendable () -> UInt64 = SteadyTime.now,
+        correction: @escaping @Sendable () -> Int64 = SteadyTime.correction
     ) {
         self.aggregator = aggregator
         self.keepsRefused = keepsRefused
@@ -57,6 +53,7 @@ final class MetricsFlush: Sendable {
         self.logger = logger
         self.budget = budget
         self.now = now
+        self.correction = correction
     }
 
     /// Begins to collect at the interval.
@@ -95,7 +92,7 @@ final class MetricsFlush: Sendable {
         collecting.withLock { _ in
             for request in takeRefused() { hand(request, to: next, isFinal) }
             aggregator.collect(
-                at: now(), isFinal: isFinal, lease: { [budget] bytes in budget.lease(bytes) },
+                at: now(), correction: correction(), isFinal: isFinal, lease: { [budget] bytes in budget.lease(bytes) },
                 { hand($0, to: next, isFinal) })
         }
     }

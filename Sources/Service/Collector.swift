@@ -7,23 +7,32 @@ internal import Synchronization
 internal import Telemetry
 internal import Transport
 
-/// A collector: built from a plan, started, stopped once.
+/// A collector: built from a plan, started, changed to other plans, stopped once.
 package final class Collector: Sendable {
     /// Longest time a graceful stop takes unless told otherwise.
     package static let defaultShutdownTimeout = Duration.seconds(30)
+
+    private struct Running {
+        var plan: GraphPlan
+        var graph: RunningGraph
+    }
 
     package static let name = "martlet"
     package static let version = "0.1.0"
 
     package let logger: Logger
-    private let graph: RunningGraph
+    private let running: Mutex<Running>
+    let retired = RetiredQueues()
+    let environment: ComponentEnvironment
+    let reloads: ReloadMetrics
+    let admin: AdminService
+    /// One change at a time, and none while it stops.
+    let isChanging = Atomic<Bool>(false)
     /// Threads for encoding and sending, shared by the queues of all exporters that do not block.
-    private let workers: NIOThreadPool
+    let workers: NIOThreadPool
     private let eventLoops: MultiThreadedEventLoopGroup
     private let readiness: Readiness
     private let metricsServer: HTTPServer?
-    /// What runs, changes in place included.
-    private let plan: Mutex<GraphPlan>
     private let isStopped = Atomic<Bool>(false)
 
     /// Makes all components; none is started.
@@ -33,7 +42,6 @@ package final class Collector: Sendable {
     ///   - started: when the process began, for the uptime.
     /// - Throws: what a component's factory throws.
     package init(_ plan: GraphPlan, threads: Int = Collector.cores, started: ContinuousClock.Instant = .now) throws {
-        self.plan = Mutex(plan)
         let telemetry = plan.telemetry
         let makeLogger: @Sendable (String) -> Logger = { label in
             Logger(label: label) {
@@ -49,15 +57,17 @@ package final class Collector: Sendable {
         Self.registerMetrics(registry, budget, telemetry, started)
         let environment = ComponentEnvironment(
             metrics: registry, budget: budget, eventLoops: eventLoops, readiness: readiness, makeLogger: makeLogger)
-        metricsServer = telemetry.metricsEndpoint.map {
-            HTTPServer(
-                settings: HTTPServerSettings(host: $0.host, port: $0.port),
-                service: MetricsService(registry: registry, pages: environment.pages))
-        }
+        self.environment = environment
+        reloads = ReloadMetrics(registry)
+        let admin = AdminService(registry: registry, pages: environment.pages, settings: telemetry.admin)
+        self.admin = admin
+        metricsServer = telemetry.metricsEndpoint.map { admin.server(at: $0) }
         workers = NIOThreadPool(numberOfThreads: max(2, threads))
         workers.start()
         do {
-            graph = try GraphBuilder.build(plan, environment: environment, workers: workers)
+            let graph = try GraphBuilder.build(plan, environment: environment, workers: workers)
+            admin.use(graph.index.authenticators)
+            running = Mutex(Running(plan: plan, graph: graph))
         } catch {
             // Nobody gets a collector to stop: its threads end here.
             workers.shutdownGracefully { _ in }
@@ -94,38 +104,22 @@ package final class Collector: Sendable {
     /// - Throws: what the first component that cannot start throws. Call `stop` then too.
     package func start() throws {
         try metricsServer?.start(on: eventLoops)
-        try graph.start()
+        try running.withLock { $0.graph }.start()
         readiness.set(true)
         logger.info("everything is ready, taking data", metadata: ["version": "\(Self.version)"])
     }
 
-    /// Follows another configuration where that goes without a restart: all of it, or nothing. Says in the log what has
-    /// changed, or what keeps it from changing.
-    ///
-    /// - Returns: whether the new configuration is the one that runs.
-    @discardableResult
-    package func reload(_ new: GraphPlan) -> Bool {
-        plan.withLock { plan in
-            do {
-                let reload = try GraphReload(from: plan, to: new, of: graph)
-                guard reload.restarts.isEmpty else {
-                    logger.warning(
-                        "SIGHUP: nothing has changed, these parts need a restart",
-                        metadata: ["parts": "\(reload.restarts.joined(separator: ", "))"])
-                    return false
-                }
-                for change in reload.changes { change.apply() }
-                let changed = reload.changes.map(\.path).joined(separator: ", ")
-                logger.info(
-                    "SIGHUP: configuration reloaded", metadata: ["changed": "\(changed.isEmpty ? "nothing" : changed)"])
-                plan = new
-                return true
-            } catch {
-                logger.error("SIGHUP: nothing has changed", metadata: ["error": "\(error)"])
-                return false
-            }
-        }
+    /// What runs.
+    var present: (plan: GraphPlan, graph: RunningGraph) { running.withLock { ($0.plan, $0.graph) } }
+
+    func use(_ plan: GraphPlan, _ graph: RunningGraph) {
+        running.withLock { $0 = Running(plan: plan, graph: graph) }
     }
+
+    var isStopping: Bool { isStopped.load(ordering: .acquiring) }
+
+    /// Has a POST to /-/reload, where the configuration allows it, call this.
+    package func onReloadRequest(_ reload: @escaping AdminService.Reload) { admin.onReload(reload) }
 
     /// Stops gracefully: not ready, receivers, processors, queues, exporters, extensions; within `timeout`.
     /// The second call does nothing, and does not wait for the first.
@@ -133,7 +127,15 @@ package final class Collector: Sendable {
         guard !isStopped.exchange(true, ordering: .acquiringAndReleasing) else { return }
         readiness.set(false)
         logger.info("stopping", metadata: ["shutdown_timeout": "\(DurationText.format(timeout))"])
-        await graph.stop(deadline: .now + timeout, logger: logger)
+        await beginChange()
+        let deadline = ContinuousClock.now + timeout
+        let (logger, left) = (logger, retired.deliveries)
+        async let ending: Void = withTaskGroup(of: Void.self) { group in
+            for delivery in left { group.addTask { await RunningGraph.drain(delivery, deadline, logger) } }
+        }
+        await running.withLock { $0.graph }.stop(deadline: deadline, logger: logger)
+        await ending
+        await retired.finish()
         metricsServer?.close()
         try? await workers.shutdownGracefully()
         try? await eventLoops.shutdownGracefully()

@@ -6,7 +6,19 @@ package import Pipeline
 internal import Processors
 internal import Receivers
 
-/// Every component that a configuration may name. Adding one is its folder and its line here.
+/// The components that a configuration may name.
+package struct ComponentSet: Sendable {
+    package var receivers = Components.receivers
+    package var processors = Components.processors
+    package var exporters = Components.exporters
+    package var connectors = Components.connectors
+    package var extensions = Components.extensions
+
+    /// Those of this build.
+    package init() {}
+}
+
+/// Every component of this build. Adding one is its folder and its line here.
 package enum Components {
     package static let receivers: [AnyReceiverFactory] = [
         AnyReceiverFactory(OTLPReceiverFactory())

@@ -3,7 +3,7 @@ import Glibc
 import Service
 
 /// The options that say where the configuration comes from; otelcol's spelling.
-struct ConfigOptions {
+struct ConfigOptions: Sendable {
     static let options = [
         CommandOption(
             name: "config", value: "source",
@@ -24,19 +24,35 @@ struct ConfigOptions {
     ///
     /// - Throws: `ExitCode.invalidConfiguration` when it cannot run.
     func plan() throws -> GraphPlan {
+        let (plan, diagnostics) = read()
+        report(diagnostics)
+        guard let plan else { throw ExitCode.invalidConfiguration }
+        return plan
+    }
+
+    /// Reads the configuration for a collector that runs. Warnings are printed.
+    ///
+    /// - Throws: everything that is wrong, with its place.
+    func planAgain() throws(ReloadFailure) -> GraphPlan {
+        let (plan, diagnostics) = read()
+        for warning in diagnostics.sorted().warnings { writeError("warning: \(warning)") }
+        guard let plan else { throw ReloadFailure(diagnostics) }
+        return plan
+    }
+
+    /// - Returns: no plan when anything is wrong.
+    private func read() -> (plan: GraphPlan?, diagnostics: ConfigDiagnostics) {
         let sources = config.isEmpty ? ["yaml:" + DefaultConfig.yaml] : config
         var diagnostics = ConfigDiagnostics()
         do {
             let loaded = try ConfigLoader().load(configs: sources, sets: set)
             diagnostics.add(loaded.diagnostics)
             let plan = GraphPlan(loaded.root, into: &diagnostics)
-            report(diagnostics)
-            if let plan, !diagnostics.hasErrors { return plan }
+            return (diagnostics.hasErrors ? nil : plan, diagnostics)
         } catch {
             diagnostics.add(error)
-            report(diagnostics)
+            return (nil, diagnostics)
         }
-        throw ExitCode.invalidConfiguration
     }
 
     private func report(_ diagnostics: ConfigDiagnostics) {

@@ -1,6 +1,6 @@
-import Delivery
 import Glibc
 import OTLP
+import Pipeline
 import Storage
 
 /// `martlet queue`: looks into queues on a disk, and rescues what is in them.

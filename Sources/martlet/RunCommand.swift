@@ -65,15 +65,20 @@ struct RunCommand {
         _ = setrlimit(resource, &limit)
     }
 
-    /// Returns at a signal to end; at SIGHUP the configuration is read again.
+    /// Returns at a signal to end; at SIGHUP, or when the admin side asks, the configuration is read again.
     private func waitForEnd(_ signals: SignalWaiter, _ collector: Collector) {
+        let source = source
+        collector.onReloadRequest { () async throws(ReloadFailure) -> [String] in
+            try await collector.reload(cause: "reload request") { () throws(ReloadFailure) in try source.planAgain() }
+        }
         while signals.next() == SIGHUP {
-            if let plan = try? source.plan() {
-                collector.reload(plan)
-            } else {
-                collector.logger.error(
-                    "SIGHUP: nothing has changed, the configuration has errors, said above")
+            let done = DispatchSemaphore(value: 0)
+            Task {
+                // The log says how it went.
+                _ = try? await collector.reload(cause: "SIGHUP") { () throws(ReloadFailure) in try source.planAgain() }
+                done.signal()
             }
+            done.wait()
         }
     }
 

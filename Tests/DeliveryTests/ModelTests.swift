@@ -1,8 +1,8 @@
 import OTLP
-import Pipeline
 import Testing
 
 @testable import Delivery
+@testable import Pipeline
 
 /// Random sequences of events against what must hold for every one of them.
 @Suite struct ModelTests {
@@ -84,7 +84,9 @@ private struct Model {
         nextSerial += count
         batches[token] = serials
         let tenant = ["a", "b", "c", "d"][random(0...3)]
-        try harness.enqueue(serials, token: token, padding: random(0...30), metadata: ["tenant": [tenant]])
+        let client = [ClientKey.none, ClientKey(hashing: tenant)][random(0...1)]
+        try harness.enqueue(
+            serials, token: token, padding: random(0...30), metadata: ["tenant": [tenant]], client: client)
     }
 
     mutating func complete() {
@@ -216,6 +218,7 @@ private struct Model {
             }
         }
         #expect(refused + sent + failed == nextSerial - 1)
+        #expect(harness.machine.shares.holdings.allSatisfy { $0 == ClientShares.Holding() })
         #expect(sent + rejected == delivered.count)
     }
 

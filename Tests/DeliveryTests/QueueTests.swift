@@ -54,7 +54,7 @@ import Testing
         for token in 1..<4 { try harness.enqueue(token..<token + 1, token: token) }
         #expect(harness.accepted(1) && harness.accepted(2))
         #expect(harness.refusal(3) == .queueFull)
-        #expect(harness.settled[3]?[0]?.retryAfter == QueueSettings.overflowRetryAfter)
+        #expect(harness.settled[3]?[0]?.retryAfter == .seconds(1))
         #expect(harness.settled[3]?[0]?.isRetryable == true)
         harness.complete()
         try harness.enqueue(4..<5, token: 4)

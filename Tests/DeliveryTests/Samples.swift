@@ -100,13 +100,17 @@ struct Harness {
     }
 
     mutating func enqueue(
-        _ serials: Range<Int>, token: Int, padding: Int = 0, metadata: [String: [String]] = [:]
+        _ serials: Range<Int>, token: Int, padding: Int = 0, metadata: [String: [String]] = [:],
+        client: ClientKey = .none
     ) throws {
-        enqueue(try Samples.spans(serials, padding: padding), token: token, metadata: metadata)
+        enqueue(try Samples.spans(serials, padding: padding), token: token, metadata: metadata, client: client)
     }
 
-    mutating func enqueue(_ batch: TelemetryBatch, token: Int, metadata: [String: [String]] = [:]) {
-        let arrival = Machine.Arrival(batch, metadata: metadata, token: token, settings: settings.queue)
+    mutating func enqueue(
+        _ batch: TelemetryBatch, token: Int, metadata: [String: [String]] = [:], client: ClientKey = .none
+    ) {
+        let arrival = Machine.Arrival(
+            batch, metadata: metadata, client: client, token: token, settings: settings.queue)
         run(machine.enqueue(arrival, now: now))
     }
 

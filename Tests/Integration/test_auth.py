@@ -3,6 +3,7 @@ import base64
 import concurrent.futures
 import socket
 import subprocess
+import threading
 import time
 
 import bcrypt
@@ -19,6 +20,7 @@ from support.grpc_sink import GRPCSink
 from support.otlp import traces
 from support.ports import free_port
 from support.process import configuration, to_sink
+from support.sink import slow
 from support.waiting import wait_for
 
 TOKEN = "token-of-the-tests-0123456789"
@@ -283,6 +285,48 @@ def test_tenants_reach_the_destination(launch, sink, queue):
             assert names == {f"{headers['x-scope-orgid']}-{int(headers['x-route'] == 'fast')}"}
     finally:
         received.close()
+
+
+@pytest.mark.parametrize("bound", ["requests", "memory"])
+def test_a_greedy_tenant_leaves_room_for_others(launch, sink, bound):
+    """One tenant sends far more than the destination takes; whoever sends little is not refused for it."""
+    sink.behaviour = slow(0.02)
+    keys = [{"key": key, "tenant": tenant} for tenant, key in KEYS.items()]
+    size = 90 if bound == "requests" else 100_000
+    config, _ = guarded(
+        {"otlp_http": to_sink(sink, compression="none", queue={"queue_size": size, "num_consumers": 1})},
+        ("api_keys", {"keys": keys}))
+    if bound == "memory":
+        config["extensions"]["memory_limiter"] = {"check_interval": "1s", "limit_mib": 16, "spike_limit_mib": 4}
+        config["service"]["extensions"].append("memory_limiter")
+    process = launch(config)
+    padding = 0 if bound == "requests" else 64 << 10
+    # Both are known before it begins.
+    for key in KEYS.values():
+        assert post(process, {"x-api-key": key}, traces(1)).status == 200
+    over = threading.Event()
+    counts = {200: 0, 503: 0}
+
+    def flood():
+        while not over.is_set():
+            status = post(process, {"x-api-key": KEYS["red"]}, traces(1, padding=padding)).status
+            counts[status] += 1
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        floods = [pool.submit(flood) for _ in range(4)]
+        try:
+            wait_for(lambda: counts[503] > 20, "the first refusals", 60)
+            modest = []
+            for _ in range(30):
+                modest.append(post(process, {"x-api-key": KEYS["blue"]}, traces(1, service="blue")).status)
+                # A fifth of what the destination takes.
+                time.sleep(0.1)
+        finally:
+            over.set()
+        for done in floods:
+            done.result()
+    assert modest == [200] * 30
+    assert counts[200] >= 30
+    assert process.stop() == 0
 
 
 def test_api_keys_of_a_file(launch, sink, tmp_path):

@@ -1,22 +1,26 @@
 """What was acknowledged arrives, whatever happens to the process, the destination and the disk.
 
-MARTLET_CRASHES is the number of kills in each test; 10 without it, 50 for a thorough run.
+MARTLET_CRASHES is the number of kills in each test; 10 without it, 50 for a thorough run. MARTLET_OUTAGE is how many seconds
+the destination is down in the test of that; 5 without it, 180 for a thorough run.
 """
 import os
 import random
 import resource
 import shutil
 import subprocess
+import threading
 import time
 
 import pytest
 
 from support import wire
 from support.crash import Load, flip_bits, kill, kill_while_it_stops
-from support.otlp import ids_of, traces
+from support.otlp import ids_of, spans_of, traces
+from support.preload import shared_library
 from support.process import configuration, to_sink
 from support.waiting import wait_for
 
+OUTAGE = float(os.environ.get("MARTLET_OUTAGE", "5"))
 CRASHES = int(os.environ.get("MARTLET_CRASHES", "10"))
 # Requests that a kill may send twice: those in flight, and those delivered in the moment before.
 TWICE = 300
@@ -31,6 +35,15 @@ def on_disk(launch, sink, directory, *, queue=None, storage=None, **options):
             "directory": str(directory), "create_directory": True, "timeout": "10s", "segment_size": 1 << 16,
             **(storage or {})}})
     return launch(config, ready=False, **options)
+
+
+def sampled(launch, sink, directory, policy):
+    """A tail sampler whose buffer is on a disk, before a queue that is there too; not started."""
+    storage = {"directory": str(directory), "create_directory": True, "timeout": "10s", "segment_size": 1 << 16}
+    return launch(configuration(
+        {"otlp_http": to_sink(sink, queue={"storage": "file_storage", "queue_size": 1_000_000})},
+        processors={"tail_sampling": {"storage": "file_storage", "decision_wait": "300ms", "policies": [policy]}},
+        extensions={"file_storage": storage}), ready=False)
 
 
 def segments(directory):
@@ -70,6 +83,64 @@ def test_killed_again_and_again(launch, sink, tmp_path, how):
     assert not segments(tmp_path / "storage"), "what is delivered leaves the disk"
 
 
+@pytest.mark.parametrize("how", ["at any moment", "while it stops"])
+def test_a_tail_sampler_killed_again_and_again(launch, sink, tmp_path, how):
+    """Traces wait on the disk, are decided about, and go to the queue's disk: all of them."""
+    numbers = random.Random(9)
+    martlet = sampled(launch, sink, tmp_path / "storage", {"name": "all", "type": "always_sample"}).start()
+    # Each thread's trace goes on over three requests, so that requests share traces across a kill.
+    open_traces, lock = {}, threading.Lock()
+
+    def make():
+        request = traces(SPANS, padding=200)
+        with lock:
+            trace_id, left = open_traces.get(threading.get_ident(), (None, 0))
+            if left == 0:
+                trace_id, left = spans_of(request)[0].trace_id, 3
+            open_traces[threading.get_ident()] = trace_id, left - 1
+        spans_of(request)[0].trace_id = trace_id
+        return request, ids_of(request)
+
+    with Load(martlet, make=make) as load:
+        for _ in range(CRASHES):
+            time.sleep(numbers.uniform(0.02, 0.8))
+            if how == "at any moment":
+                kill(martlet)
+            else:
+                kill_while_it_stops(martlet, numbers.uniform(0, 0.05))
+            martlet.start(60)
+        time.sleep(0.1)
+    check(martlet, sink, load, CRASHES)
+    assert martlet.metric("martlet_tail_sampling_lost_spans_total") == 0
+    assert martlet.stop(60) == 0
+
+
+def test_a_tail_sampler_that_keeps_errors(launch, sink, tmp_path):
+    """Every trace with an error that was acknowledged arrives whole, and no other one."""
+    numbers = random.Random(10)
+    policy = {"name": "errors", "type": "status_code", "status_code": {"status_codes": ["ERROR"]}}
+    martlet = sampled(launch, sink, tmp_path / "storage", policy).start()
+    failed = set()
+
+    def make():
+        requests = [traces(SPANS, padding=100) for _ in range(3)]
+        spans_of(requests[1])[2].status.code = 2
+        # Before anybody may see it at the sink.
+        failed.update(ids_of(requests[1]))
+        for other in requests[1:]:
+            requests[0].resource_spans.extend(other.resource_spans)
+        return requests[0], ids_of(requests[1])
+
+    with Load(martlet, make=make) as load:
+        for _ in range(CRASHES):
+            time.sleep(numbers.uniform(0.02, 0.8))
+            kill(martlet)
+            martlet.start(60)
+        time.sleep(0.1)
+    check(martlet, sink, load, CRASHES)
+    assert set(sink.ids) <= failed
+
+
 def test_killed_while_the_destination_is_down(launch, sink, tmp_path):
     numbers = random.Random(8)
     martlet = on_disk(launch, sink, tmp_path / "storage", queue={"queue_bytes": 1 << 20}).start()
@@ -87,6 +158,81 @@ def test_killed_while_the_destination_is_down(launch, sink, tmp_path):
     assert len(segments(tmp_path / "storage")) > 1
     sink.start()
     check(martlet, sink, load, CRASHES + 2)
+    assert martlet.stop(60) == 0
+
+
+def test_down_for_minutes(launch, sink, tmp_path):
+    """A kill at every tenth of a long outage; memory holds a part of what the disk holds."""
+    martlet = on_disk(launch, sink, tmp_path / "storage", queue={"queue_bytes": 1 << 20},
+                      storage={"segment_size": 1 << 20, "max_size": 4 << 30}).start()
+    sink.stop()
+    # What a test process can still check: a bounded rate over the whole outage.
+    with Load(martlet, threads=2, spans=SPANS, pause=OUTAGE / 2500) as load:
+        for number in range(10):
+            time.sleep(OUTAGE / 10)
+            if number % 3 == 2:
+                kill(martlet)
+                martlet.start(60)
+        held = martlet.metric("otelcol_exporter_queue_size")
+        assert held * SPANS >= len(load.acknowledged) - 100
+        assert martlet.metric("martlet_exporter_queue_bytes") <= 2 << 20
+    sink.start()
+    check(martlet, sink, load, 4, timeout=120)
+    assert martlet.metric("otelcol_exporter_send_failed_spans_total") == 0
+    assert martlet.stop(60) == 0
+
+
+@pytest.mark.parametrize("kinds", ["w", "s", "ws"], ids=["writing", "synchronising", "both"])
+def test_a_disk_that_fails_while_it_is_used(launch, sink, tmp_path, kinds):
+    """EIO: nothing is acknowledged that is not durable; with a disk that works again everything goes on."""
+    directory, flag = tmp_path / "storage", tmp_path / "fails"
+    environment = {**os.environ, "LD_PRELOAD": str(shared_library("eio", tmp_path)), "EIO_DIRECTORY": str(directory),
+                   "EIO_FLAG": str(flag)}
+    martlet = on_disk(launch, sink, directory, env=environment).start()
+    acknowledged, refused = [], []
+
+    def send(count):
+        for _ in range(count):
+            request = traces(SPANS)
+            answer = martlet.post(request)
+            (acknowledged if answer.status == 200 else refused).append((request, answer))
+    send(20)
+    sink.stop()
+    send(20)
+    assert not refused
+    flag.write_text(kinds)
+    send(10)
+    assert len(refused) == 10 and {answer.status for _, answer in refused} == {503}
+    assert all("retry-after" in answer.headers for _, answer in refused)
+    assert martlet.metric("martlet_storage_failed_records_total") >= 10 and martlet.health() == 200
+    assert "the storage did not take data" in martlet.log and "Input/output error" in martlet.log
+    flag.unlink()
+    send(20)
+    assert len(refused) == 10, "it takes data again without a restart"
+    kill(martlet)
+    martlet.start(60)
+    sink.start()
+    wanted = set(ids_of(*(request for request, _ in acknowledged)))
+    wait_for(lambda: wanted <= set(sink.ids), "all that was acknowledged", 60, 0.1)
+    assert martlet.stop(60) == 0
+
+
+def test_a_disk_that_cannot_be_read_back_for_a_while(launch, sink, tmp_path):
+    """EIO of reading loses nothing: it is asked again."""
+    directory, flag = tmp_path / "storage", tmp_path / "fails"
+    environment = {**os.environ, "LD_PRELOAD": str(shared_library("eio", tmp_path)), "EIO_DIRECTORY": str(directory),
+                   "EIO_FLAG": str(flag)}
+    martlet = on_disk(launch, sink, directory, env=environment, queue={"queue_bytes": 10_000}).start()
+    sink.stop()
+    sent = [traces(SPANS, padding=500) for _ in range(60)]
+    assert {martlet.post(request).status for request in sent} == {200}
+    flag.write_text("r")
+    sink.start()
+    wait_for(lambda: "Input/output error" in martlet.log, "a line about it", 30)
+    assert len(set(sink.ids)) < 60 * SPANS and martlet.health() == 200
+    flag.unlink()
+    wait_for(lambda: set(ids_of(*sent)) <= set(sink.ids), "all of it", 60, 0.1)
+    assert martlet.metric("otelcol_exporter_send_failed_spans_total") == 0
     assert martlet.stop(60) == 0
 
 

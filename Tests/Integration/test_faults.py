@@ -1,12 +1,15 @@
 """A destination that comes and goes: nothing that was acknowledged is missing, nothing is invented, and what comes
 twice is only what a broken connection left in doubt."""
 import itertools
+import socket
+import ssl
 import threading
 import time
 from collections import Counter
 
 import pytest
 
+from support.certificates import Authority
 from support.otlp import ids_of, traces
 from support.process import configuration, to_sink
 from support.sink import Reply, accept, answer, reset, slow
@@ -175,6 +178,131 @@ def test_a_hanging_destination_is_given_up(launch, sink):
     sink.wait_for_spans(3)
     assert set(sink.ids) == set(ids_of(sent))
     assert martlet.metric("otelcol_exporter_send_failed_spans_total") == 0
+
+
+class VanishingPeer:
+    """A proxy to a sink whose connections go silent on command: they stay open, and nothing comes or goes any more, as
+    when the other machine is gone. New connections work."""
+
+    def __init__(self, sink):
+        self.target = sink.port
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.connections = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                near, _ = self.listener.accept()
+            except OSError:
+                return
+            far = socket.create_connection(("127.0.0.1", self.target))
+            silent = threading.Event()
+            self.connections.append((near, far, silent))
+            for one, other in ((near, far), (far, near)):
+                threading.Thread(target=self._pass, args=(one, other, silent), daemon=True).start()
+
+    def _pass(self, one, other, silent):
+        try:
+            while data := one.recv(1 << 16):
+                # Neither read any further nor closed.
+                if silent.is_set():
+                    return
+                other.sendall(data)
+            if not silent.is_set():
+                other.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def vanish(self):
+        for _, _, silent in self.connections:
+            silent.set()
+
+    def close(self):
+        self.listener.close()
+        for near, far, _ in self.connections:
+            near.close()
+            far.close()
+
+
+@pytest.mark.parametrize("size", [1, 60_000], ids=["small", "larger than what the system buffers"])
+def test_a_destination_that_vanishes_from_open_connections(launch, sink, size):
+    """Half-open: the connection is given up after `timeout`, and what was on it goes over a new one."""
+    peer = VanishingPeer(sink)
+    try:
+        exporter = {**to_sink(sink, timeout="2s", compression="none"), "endpoint": f"http://127.0.0.1:{peer.port}"}
+        martlet = launch(configuration({"otlp_http": exporter}))
+        first, second, third = traces(2), traces(100 if size > 1 else 2, padding=size), traces(2)
+        assert martlet.post(first).status == 200
+        sink.wait_for_spans(2)
+        peer.vanish()
+        for request in (second, third):
+            assert martlet.post(request).status == 200
+        wanted = ids_of(first, second, third)
+        wait_for(lambda: set(wanted) <= set(sink.ids), "all of it over other connections", 60)
+        assert "will retry" in martlet.log
+        assert martlet.metric("otelcol_exporter_send_failed_spans_total") == 0 and Counter(sink.ids) == Counter(wanted)
+        assert martlet.stop() == 0
+    finally:
+        peer.close()
+
+
+def test_a_destination_whose_certificate_expires(launch, sink, tmp_path):
+    """Nothing is given up: with a new certificate what waited is delivered."""
+    authority = Authority(tmp_path)
+    good, old = authority.server("good"), authority.server("old", expired=True)
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    issued = [good]
+
+    def serve():
+        while True:
+            try:
+                near, _ = listener.accept()
+            except OSError:
+                return
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(issued[0].cert_file, issued[0].key_file)
+            threading.Thread(target=answer_one, args=(context, near), daemon=True).start()
+
+    def answer_one(context, near):
+        """One request of the connection, passed on to the sink."""
+        try:
+            near = context.wrap_socket(near, server_side=True)
+            far = socket.create_connection(("127.0.0.1", sink.port))
+            threading.Thread(target=copy_all, args=(far, near), daemon=True).start()
+            copy_all(near, far)
+        except OSError:
+            near.close()
+
+    def copy_all(one, other):
+        try:
+            while data := one.recv(1 << 16):
+                other.sendall(data)
+        except OSError:
+            pass
+        other.close()
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        exporter = {**to_sink(sink), "endpoint": f"https://127.0.0.1:{port}", "tls": {"ca_file": str(authority.cert_file)},
+                    "disable_keep_alives": True}
+        martlet = launch(configuration({"otlp_http": exporter}))
+        sent = [traces(2)]
+        assert martlet.post(sent[0]).status == 200
+        sink.wait_for_spans(2)
+        issued[0] = old
+        for _ in range(5):
+            sent.append(traces(2))
+            assert martlet.post(sent[-1]).status == 200
+        wait_for(lambda: "expired" in martlet.log and "will retry" in martlet.log, "a line that says why", 20)
+        assert len(sink.ids) == 2
+        issued[0] = good
+        sink.wait_for_spans(12, timeout=30)
+        assert Counter(sink.ids) == Counter(ids_of(*sent))
+        assert martlet.metric("otelcol_exporter_send_failed_spans_total") == 0 and martlet.stop() == 0
+    finally:
+        listener.close()
 
 
 def test_no_host_of_that_name(launch, sink):

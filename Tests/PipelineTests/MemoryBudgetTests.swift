@@ -1,7 +1,8 @@
-import Pipeline
 import Synchronization
 import TestSupport
 import Testing
+
+@testable import Pipeline
 
 @Suite struct MemoryBudgetTests {
     @Test func requestsAreRefusedAboveTheSoftLimit() {
@@ -72,6 +73,33 @@ import Testing
         #expect(budget.retryAfter == .seconds(1))
         #expect(lease.resize(to: 900) && budget.retryAfter == .seconds(5))
         #expect(lease.resize(to: 970) && budget.retryAfter == .seconds(30))
+    }
+
+    @Test func nearTheLimitClientsHaveShares() throws {
+        let clock = Mutex(ContinuousClock.now)
+        let budget = MemoryBudget(limit: 1000, spike: 100, clock: { clock.withLock { $0 } })
+        let greedy = ClientKey(hashing: 1)
+        let modest = try #require((2...9).map { ClientKey(hashing: $0) }.first { $0 != greedy })
+        func fill() -> [MemoryLease] {
+            var leases: [MemoryLease] = []
+            while let lease = budget.lease(10, for: greedy) { leases.append(lease) }
+            return leases
+        }
+        // Alone, up to the soft limit.
+        #expect(fill().count == 91)
+        let first = try #require(budget.lease(10, for: modest))
+        var held = fill()
+        #expect((78...80).contains(held.count))
+        let second = try #require(budget.lease(50, announced: 60, for: modest))
+        #expect(budget.lease(10, for: greedy) == nil)
+        #expect(budget.lease(10) != nil)
+        held.removeLast(20)
+        #expect(budget.lease(10, for: greedy) != nil)
+        clock.withLock { $0 += .seconds(11) }
+        held += fill()
+        #expect(budget.heldBytes >= 900)
+        withExtendedLifetime((first, second)) {}
+        held = []
     }
 
     @Test func manyThreadsStayBelowTheHardLimit() async {

@@ -43,7 +43,7 @@ struct OTLPHarness {
         _ = connections.admitOne()
         let connection = HTTPServerConnection(
             service: service, settings: settings.server, registry: HTTPConnectionRegistry(connections))
-        try HTTPServer.configure(channel.pipeline.syncOperations, connection)
+        try HTTPListener.configure(channel.pipeline.syncOperations, connection)
         channel.pipeline.fireChannelActive()
         try channel.writeInbound(ByteBuffer(bytes: request))
         var output: [UInt8] = []

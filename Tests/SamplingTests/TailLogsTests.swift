@@ -55,7 +55,7 @@ private let second: Int64 = 1_000_000_000
 
     private func send(_ records: [Record], to box: ShardBox, now: Int64) throws {
         let batch = try Record.request(records)
-        let isComplete = box.value.takeLogs(TraceRuns(batch), of: batch, now: now) { _ in true }
+        let isComplete = box.value.take(TraceRuns(batch), of: batch, now: now) { _ in true }
         #expect(isComplete)
     }
 

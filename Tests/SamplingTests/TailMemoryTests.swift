@@ -15,7 +15,7 @@ private let second: Int64 = 1_000_000_000
             let size = Int.random(in: 0...3000, using: &random)
             let allocated = arena.allocate(size)
             let segment = try #require(allocated)
-            segment.initialize(to: Segment(bytes: size, items: 1, areLogs: false))
+            segment.initialize(to: Segment(bytes: size, items: 1, areLogs: false, record: 0))
             segment.pointee.trace = 0
             segment.payload.initializeMemory(as: UInt8.self, repeating: UInt8(held.count & 0xFF), count: size)
             held.append(segment)
@@ -42,7 +42,7 @@ private let second: Int64 = 1_000_000_000
         var arena = SegmentArena()
         let allocated = arena.allocate(1 << 20)
         let segment = try #require(allocated)
-        segment.initialize(to: Segment(bytes: 1 << 20, items: 1, areLogs: false))
+        segment.initialize(to: Segment(bytes: 1 << 20, items: 1, areLogs: false, record: 0))
         segment.payload.initializeMemory(as: UInt8.self, repeating: 7, count: 1 << 20)
         #expect(arena.mappedBytes >= 1 << 20)
         arena.release(segment)

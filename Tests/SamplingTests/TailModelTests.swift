@@ -229,8 +229,10 @@ private let second: Int64 = 1_000_000_000
 final class ShardBox {
     var value: TailShard
 
-    init(_ settings: TailSettings, _ program: PolicyProgram, _ seed: UInt64 = 1, share: Int = 1) {
-        value = TailShard(settings, program, share: share, seed: (seed &* 77 &+ 5, 991))
+    init(
+        _ settings: TailSettings, _ program: PolicyProgram, _ seed: UInt64 = 1, share: Int = 1, isDurable: Bool = false
+    ) {
+        value = TailShard(settings, program, share: share, seed: (seed &* 77 &+ 5, 991), isDurable: isDurable)
     }
 
     /// Gives a request to the shards that its traces belong to.

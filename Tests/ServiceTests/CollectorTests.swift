@@ -38,7 +38,7 @@ import Transport
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let settings = HTTPServerSettings(host: "127.0.0.1", port: 0)
         let server = HTTPServer(
-            settings: settings, service: MetricsService(registry: MetricRegistry(), pages: StatusPages()))
+            settings: settings, service: AdminService(registry: MetricRegistry(), pages: StatusPages()))
         try await body(try server.start(on: group))
         server.close()
         try await group.shutdownGracefully()
@@ -98,7 +98,7 @@ import Transport
     @Test func metricsAreServed() async throws {
         let registry = MetricRegistry()
         registry.counter("c", help: "C.").add(7)
-        try await serving(MetricsService(registry: registry, pages: StatusPages())) { port in
+        try await serving(AdminService(registry: registry, pages: StatusPages())) { port in
             let reply = try get("/metrics", port)
             #expect(reply?.status == 200)
             #expect(reply?["content-type"] == "text/plain; version=0.0.4; charset=utf-8")

@@ -28,6 +28,19 @@ import Testing
         #expect(RetryAfter.delay(value, now: Self.moment) == nil)
     }
 
+    @Test(
+        arguments: [
+            ("120", "Sun, 06 Nov 1994 08:49:37 GMT", "120"),
+            ("Sun, 06 Nov 1994 08:50:07 GMT", nil, "Sun, 06 Nov 1994 08:50:07 GMT"),
+            ("Sun, 06 Nov 1994 08:50:07 GMT", "Sun, 06 Nov 1994 08:49:37 GMT", "30"),
+            ("Sun, 06 Nov 1994 08:49:00 GMT", "Sun, 06 Nov 1994 08:49:37 GMT", "0"),
+            ("Sun, 06 Nov 1994 08:50:07 GMT", "today", "Sun, 06 Nov 1994 08:50:07 GMT"),
+            ("soon", "Sun, 06 Nov 1994 08:49:37 GMT", "soon"),
+        ] as [(String, String?, String)])
+    func datesCountFromTheServersOwn(value: String, date: String?, result: String) {
+        #expect(RetryAfter.relative(value, to: date) == result)
+    }
+
     /// RFC 9110 §5.6.7: two digits that seem more than 50 years ahead are of the past century.
     @Test func twoDigitYears() {
         let inTheYear2026: Int64 = 1_767_225_600

@@ -94,7 +94,7 @@ struct ServerHarness {
         _ = connections.admitOne()
         let pipeline = channel.pipeline.syncOperations
         try pipeline.addHandler(reads)
-        try HTTPServer.configure(pipeline, connection)
+        try HTTPListener.configure(pipeline, connection)
         channel.pipeline.fireChannelActive()
     }
 

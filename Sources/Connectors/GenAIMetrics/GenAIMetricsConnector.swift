@@ -53,7 +53,7 @@ final class GenAIMetricsConnector: Connector, Consumer {
 
     init(
         _ settings: GenAIMetricsSettings, id: ComponentID, next: (any Consumer)?, environment: ComponentEnvironment,
-        now: @escaping @Sendable () -> UInt64 = unixNanoseconds
+        now: @escaping @Sendable () -> UInt64 = SteadyTime.now
     ) throws {
         self.settings = settings
         self.now = now

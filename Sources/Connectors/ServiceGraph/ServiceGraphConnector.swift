@@ -5,6 +5,7 @@ internal import Logging
 package import OTLP
 package import Pipeline
 internal import Synchronization
+internal import Telemetry
 
 /// otelcol's `servicegraph`: counts the requests between services.
 package struct ServiceGraphConnectorFactory: ConnectorFactory {
@@ -28,12 +29,12 @@ package struct ServiceGraphConnectorFactory: ConnectorFactory {
 
 /// Clocks of a graph, in nanoseconds.
 struct GraphClock: Sendable {
-    /// Since 1970.
+    /// Since 1970, without jumps; see `SteadyTime`.
     var wall: @Sendable () -> UInt64
     /// Since some moment; never goes back.
     var monotonic: @Sendable () -> UInt64
 
-    static let system = GraphClock(wall: unixNanoseconds) {
+    static let system = GraphClock(wall: SteadyTime.now) {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         return UInt64(max(0, time.tv_sec)) &* 1_000_000_000 &+ UInt64(max(0, time.tv_nsec))

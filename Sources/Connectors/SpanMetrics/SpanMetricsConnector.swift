@@ -35,7 +35,7 @@ final class SpanMetricsConnector: Connector, Consumer {
 
     init(
         _ settings: SpanMetricsSettings, id: ComponentID, next: (any Consumer)?, environment: ComponentEnvironment,
-        now: @escaping @Sendable () -> UInt64 = unixNanoseconds
+        now: @escaping @Sendable () -> UInt64 = SteadyTime.now
     ) {
         self.now = now
         meter = SpanMeter(settings)

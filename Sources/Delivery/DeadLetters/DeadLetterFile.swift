@@ -69,6 +69,8 @@ final class DeadLetterFile: Sendable {
         return String(safe) + "_\(signal.rawValue).jsonl"
     }
 
+    deinit { close() }
+
     /// Opens the file, keeping what is in it.
     func open() throws(DeadLetterError) {
         let descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)

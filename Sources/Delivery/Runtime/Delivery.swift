@@ -5,17 +5,22 @@ internal import Storage
 internal import Synchronization
 
 /// Everything between a pipeline and one exporter of one signal: a bounded queue with batching, retry, time-out, dead
-/// letters and drain. It owns the exporter, starts it and shuts it down.
+/// letters and drain. It owns the exporter, starts it and shuts it down. Exporter and settings may change while it runs
+/// (`change`): what it holds then goes to the new one.
 ///
 /// The rules are `DeliveryStateMachine`'s; this class gives it threads and time. The machine lives behind a lock that
 /// is held for its arithmetic only: receipts, the exporter, the observer, the scheduler and files are called without
 /// it. `consume` may come from any thread and never blocks; exports and dead letters run on worker threads.
-package final class Delivery: Consumer {
+package final class Delivery: Consumer, AdmissionGate {
     private typealias Machine = DeliveryStateMachine<Receipt>
 
     private struct State {
         var machine: Machine
+        /// Where attempts go that begin now.
+        var end: DeliveryEnd
         var drains: [CheckedContinuation<DeliveryReport, Never>] = []
+        /// Who waits for the end of a queue that nothing is sent to any more.
+        var retired: [CheckedContinuation<DeliveryReport?, Never>] = []
         var report: DeliveryReport?
         var phase = Phase.created
     }
@@ -32,13 +37,8 @@ package final class Delivery: Consumer {
     /// The exporter's id.
     package let name: String
     package let signal: Signal
-    private let settings: DeliverySettings
-    private let exporter: any Exporter
     private let scheduler: any DeliveryScheduler
     private let observer: any DeliveryObserver
-    private let workers: NIOThreadPool
-    private let ownsWorkers: Bool
-    private let deadLetters: DeadLetterFile?
     private let storage: DeliveryStorage?
     private let state: Mutex<State>
     private let timer = Mutex(TimerSlot())
@@ -62,14 +62,10 @@ package final class Delivery: Consumer {
         var settings = settings
         if storage == nil { settings.queue.storage = nil }
         self.storage = settings.queue.storage == nil ? nil : storage
-        self.settings = settings
-        self.exporter = exporter
         self.scheduler = scheduler
         self.observer = observer
-        self.workers = workers ?? NIOThreadPool(numberOfThreads: settings.queue.consumers)
-        ownsWorkers = workers == nil
-        deadLetters = settings.deadLetter.map { DeadLetterFile($0, exporter: name, signal: signal) }
-        state = Mutex(State(machine: Machine(signal: signal, settings: settings, seed: seed)))
+        let end = DeliveryEnd(exporter, settings, workers, name: name, signal: signal)
+        state = Mutex(State(machine: Machine(signal: signal, settings: settings, seed: seed), end: end))
     }
 
     package var mutatesBatches: Bool { false }
@@ -82,22 +78,21 @@ package final class Delivery: Consumer {
     /// - Throws: the exporter's error, `StorageError` or `DeadLetterError`; nothing is started then.
     package func start() throws {
         let recovery = try storage?.open(dropped: { [weak self] in self?.dropped($0) })
+        let end = state.withLock { $0.end }
         do {
-            try deadLetters?.open()
-            try exporter.start()
+            try end.start()
         } catch {
-            deadLetters?.close()
             storage?.close()
             throw error
         }
-        if ownsWorkers { workers.start() }
+        let queue = end.settings.queue
         let now = scheduler.now()
         perform(
             state.withLock { state in
                 state.phase = .started
                 guard let recovery else { return [] }
                 let live = recovery.live
-                let units = settings.queue.units(records: live.records, items: live.items, bytes: live.bytes)
+                let units = queue.units(records: live.records, items: live.items, bytes: live.bytes)
                 return state.machine.recovered(recovery.sequences, units: units, now: now)
             })
     }
@@ -108,11 +103,31 @@ package final class Delivery: Consumer {
             receipt.refuse(ConsumeError(.internal, "\(batch.signal.rawValue) came to the queue for \(signal.rawValue)"))
             return
         }
-        let arrival = Machine.Arrival(
-            batch, metadata: context.metadata, token: receipt, settings: settings.queue)
-        let now = scheduler.now()
-        perform(state.withLock { $0.machine.enqueue(arrival, now: now) })
+        var end = state.withLock { $0.end }
+        var actions: [DeliveryAction<Receipt>]?
+        while actions == nil {
+            let arrival = Machine.Arrival(
+                batch, metadata: context.metadata, client: context.client, token: receipt, settings: end.settings.queue)
+            let now = scheduler.now()
+            // What is known of it is known by the settings that it comes in under.
+            (actions, end) = state.withLock { state in
+                (state.end === end ? state.machine.enqueue(arrival, now: now) : nil, state.end)
+            }
+        }
+        perform(actions ?? [])
     }
+
+    package func enter(_ client: ClientKey) -> AdmissionAnswer {
+        let now = scheduler.now()
+        var answer = state.withLock { $0.machine.expect(client, now: now) }
+        if case .refused(var error) = answer {
+            error.gate = self
+            answer = .refused(error)
+        }
+        return answer
+    }
+
+    package func leave(_ client: ClientKey) { state.withLock { $0.machine.arrived(client) } }
 
     /// Refuses new batches, delivers what is held until `deadline`, then gives up the rest and shuts the exporter
     /// down. Returns when that is done. Later calls return the same report.
@@ -128,10 +143,104 @@ package final class Delivery: Consumer {
             perform(actions)
         }
         await shutDown()
-        guard let storage else { return report }
+        return complete(report)
+    }
+
+    private func complete(_ report: DeliveryReport) -> DeliveryReport {
         var complete = report
-        complete.keptRequests = storage.log.status.records
+        if let storage { complete.keptRequests = storage.log.status.records }
         return complete
+    }
+
+    // MARK: Changes while it runs
+
+    /// What changes together: an exporter, started, and settings. Nobody uses it before `commit`.
+    package struct Change: Sendable {
+        fileprivate let delivery: Delivery
+        fileprivate let end: DeliveryEnd
+        fileprivate let isOtherDestination: Bool
+
+        /// Has the queue go on so. Attempts under way end where they are.
+        package func commit() { delivery.apply(self) }
+
+        /// Ends what was started.
+        package func cancel() { delivery.abandon(end) }
+    }
+
+    /// Whether `change` can be asked for these settings.
+    package func canChange(to new: DeliverySettings) -> Bool {
+        state.withLock { state in
+            Machine.canChange(from: state.end.settings, to: new) && state.phase == .started
+                && state.machine.phase == .running
+        }
+    }
+
+    /// The settings at present.
+    package var settings: DeliverySettings { state.withLock { $0.end }.settings }
+
+    /// Prepares other settings, or another exporter, or both.
+    ///
+    /// - Parameters:
+    ///   - exporter: nil for the present one.
+    ///   - workers: see `init`.
+    /// - Throws: the exporter's error, or `DeadLetterError`; nothing has changed then.
+    package func change(
+        to settings: DeliverySettings, exporter: (any Exporter)?, workers: NIOThreadPool?
+    ) throws -> Change {
+        let present = state.withLock { $0.end }
+        let end =
+            exporter.map { DeliveryEnd($0, settings, workers, name: name, signal: signal) }
+            ?? DeliveryEnd(present, settings, workers, name: name, signal: signal)
+        try end.start()
+        return Change(delivery: self, end: end, isOtherDestination: exporter != nil)
+    }
+
+    /// What of an end that is not used belongs to it alone.
+    private func abandon(_ end: DeliveryEnd) {
+        if end.exporter !== state.withLock({ $0.end }).exporter { end.shutDown() }
+    }
+
+    private func apply(_ change: Change) {
+        let now = scheduler.now()
+        let (actions, retired) = state.withLock { state in
+            state.end = change.end
+            let actions = state.machine.reconfigure(
+                change.end.settings, isOtherDestination: change.isOtherDestination, seed: .random(in: 0 ... .max),
+                now: now)
+            let retired = state.retired
+            state.retired = []
+            return (actions, retired)
+        }
+        perform(actions)
+        for continuation in retired { continuation.resume(returning: nil) }
+    }
+
+    /// Nothing more will come: delivers what is held, under the usual rules, then shuts the exporter down. Returns when
+    /// that is done, or when a change takes the queue back into use: nil then.
+    package func retire() async -> DeliveryReport? {
+        let report: DeliveryReport? = await withCheckedContinuation { continuation in
+            let now = scheduler.now()
+            let (actions, report) = state.withLock { state in
+                if let report = state.report { return ([DeliveryAction<Receipt>](), DeliveryReport?(report)) }
+                state.retired.append(continuation)
+                return (state.machine.retire(now: now), nil)
+            }
+            if let report { continuation.resume(returning: report) }
+            perform(actions)
+        }
+        guard let report else { return nil }
+        await shutDown()
+        return complete(report)
+    }
+
+    /// Has a queue that was retired go on even when it is empty, until `change` takes it back into use or
+    /// `continueRetiring`. False when it is too late, or was never retired.
+    package func pauseRetiring() -> Bool { state.withLock { $0.machine.pauseRetiring() } }
+
+    /// The opposite of `pauseRetiring`.
+    package func continueRetiring() {
+        let now = scheduler.now()
+        perform(state.withLock { $0.machine.retire(now: now) })
     }
 
     // MARK: Driving the machine
@@ -147,10 +256,11 @@ package final class Delivery: Consumer {
             switch action {
             case .accept(let receipt):
                 receipt.accept()
-            case .refuse(let receipt, let error):
+            case .refuse(let receipt, var error):
+                if error.code == .queueFull { error.gate = self }
                 receipt.refuse(error)
             case .dispatch(let id, let request):
-                let attempt = Attempt(id: id, request: request)
+                let attempt = Attempt(id: id, request: request, end: state.withLock { $0.end })
                 if keepingDispatch, kept == nil { kept = attempt } else { submit(attempt) }
             case .setAside(let id, let request, let cause, let reason):
                 setAside(id, request, cause, reason)
@@ -167,27 +277,32 @@ package final class Delivery: Consumer {
             case .report(let event):
                 observer.observe(event)
             case .drained(let report):
-                let drains = state.withLock { state in
+                let (drains, retired) = state.withLock { state in
                     state.report = report
-                    defer { state.drains = [] }
-                    return state.drains
+                    defer { (state.drains, state.retired) = ([], []) }
+                    return (state.drains, state.retired)
                 }
                 for drain in drains { drain.resume(returning: report) }
+                for continuation in retired { continuation.resume(returning: report) }
             }
         }
         return kept
     }
 
     private func submit(_ attempt: Attempt) {
-        onWorker {
+        onWorker(of: attempt.end) {
             self.run(attempt)
         } orElse: {
             self.complete(attempt.id, .retryable("the export threads are not running", after: nil))
         }
     }
 
-    private func onWorker(_ work: @escaping @Sendable () -> Void, orElse refused: @escaping @Sendable () -> Void) {
-        workers.submit { [scheduler] state in
+    private func onWorker(
+        of end: DeliveryEnd? = nil, _ work: @escaping @Sendable () -> Void,
+        orElse refused: @escaping @Sendable () -> Void
+    ) {
+        let end = end ?? state.withLock { $0.end }
+        end.workers.submit { [scheduler] state in
             if state == .active {
                 work()
             } else {
@@ -204,8 +319,12 @@ package final class Delivery: Consumer {
             // It may have waited for this thread for longer than its time-out or than the drain.
             guard state.withLock({ $0.machine.isActive(current.id) }) else { return }
             let answer = Answer()
-            exporter.export(current.request) { [self] outcome in
-                if answer.isLate(outcome) { complete(current.id, outcome) }
+            let end = current.end
+            end.exporter.export(current.request) { [self] outcome in
+                // An exporter ends after its last answer.
+                withExtendedLifetime(end) {
+                    if answer.isLate(outcome) { complete(current.id, outcome) }
+                }
             }
             guard let outcome = answer.afterReturn() else { return }
             next = perform(completed(current.id, outcome), keepingDispatch: true)
@@ -220,9 +339,12 @@ package final class Delivery: Consumer {
     private func complete(_ id: UInt64, _ outcome: ExportOutcome) { perform(completed(id, outcome)) }
 
     private func setAside(_ id: UInt64, _ request: ExportRequest, _ cause: DropCause, _ reason: String) {
-        onWorker { [self] in
+        let end = state.withLock { $0.end }
+        onWorker(of: end) { [self] in
             do throws(DeadLetterError) {
-                try deadLetters?.append(request, cause: cause, reason: reason)
+                // They were there when the request failed.
+                guard let deadLetters = end.deadLetters else { throw .notOpen }
+                try deadLetters.append(request, cause: cause, reason: reason)
                 setAsideCompleted(id, failure: nil)
             } catch {
                 setAsideCompleted(id, failure: "\(error)")
@@ -308,31 +430,24 @@ package final class Delivery: Consumer {
     }
 
     private func shutDown() async {
-        let isFirst = state.withLock { state in
+        let (isFirst, end) = state.withLock { state in
             defer { state.phase = .stopped }
-            return state.phase == .started
+            return (state.phase == .started, state.end)
         }
         guard isFirst else { return }
-        // A thread of its own: the workers may all be inside an export that only `shutdown` ends.
-        let closer = NIOThreadPool(numberOfThreads: 1)
-        closer.start()
         await withCheckedContinuation { continuation in
-            closer.submit { [exporter, deadLetters, storage] _ in
-                exporter.shutdown()
-                deadLetters?.close()
+            end.shutDown { [storage] in
                 storage?.close()
                 continuation.resume()
             }
         }
-        // Not awaited: a thread that is still inside an export ends when the export does.
-        closer.shutdownGracefully { _ in }
-        if ownsWorkers { workers.shutdownGracefully { _ in } }
     }
 }
 
 private struct Attempt: Sendable {
     let id: UInt64
     let request: ExportRequest
+    let end: DeliveryEnd
 }
 
 /// Tells whether an exporter answered inside `export` or later.

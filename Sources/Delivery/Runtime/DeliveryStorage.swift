@@ -1,4 +1,4 @@
-package import OTLP
+internal import OTLP
 package import Pipeline
 package import Storage
 
@@ -41,9 +41,6 @@ package final class DeliveryStorage: Sendable {
 
     func readFailed(_ error: StorageError) { telemetry.readFailed(error) }
 
-    /// Widest limits that a receiver can have: what is on the disk was accepted under some limits.
-    private static let limits = DecodeLimits(maximumDepth: 200, maximumItems: Int(Int32.max))
-
     /// The batches of records. What is none is released, and named.
     func decode(
         _ read: LogRead, _ signal: Signal
@@ -64,20 +61,15 @@ package final class DeliveryStorage: Sendable {
     }
 
     private func decode(_ record: StoredRecord, _ signal: Signal) -> BatchOnDisk? {
-        guard record.kind == signal.recordKind,
-            let partition = PartitionText.decode(
-                UnsafeRawBufferPointer(rebasing: record.bytes.buffer[0..<record.contextLength]))
+        guard record.kind == signal.recordKind, let partition = PartitionText.decode(record.context),
+            let batch = try? record.takeBatch(signal, budget)
         else { return nil }
-        let lease = budget.count(record.bytes.count)
-        let whole = WireBytes(adopting: record.bytes.take(), count: record.bytes.count, accounting: lease)
-        let bytes = record.contextLength > 0 ? WireBytes(whole, dropping: record.contextLength) : whole
-        guard let batch = try? TelemetryBatch(bytes, signal: signal, limits: Self.limits) else { return nil }
         return BatchOnDisk(sequence: record.sequence, batch, partition: partition)
     }
 
     /// What a sender is told. Paths stay in the log.
     static func refusal(for error: StorageError) -> ConsumeError {
-        let retry = QueueSettings.overflowRetryAfter
+        let retry = QueueSettings.storageRetryAfter
         return switch error.kind {
         case .full: ConsumeError(.queueFull, "the sending queue on the disk is full", retryAfter: retry)
         case .noSpace: ConsumeError(.queueFull, "the disk of the sending queue is full", retryAfter: retry)
@@ -88,80 +80,53 @@ package final class DeliveryStorage: Sendable {
     }
 }
 
-extension Signal {
-    /// What bodies of records hold.
-    package var recordKind: UInt8 {
-        switch self {
-        case .traces: 1
-        case .metrics: 2
-        case .logs: 3
-        }
-    }
-
-    package init?(recordKind: UInt8) {
-        guard let signal = Signal.allCases.first(where: { $0.recordKind == recordKind }) else { return nil }
-        self = signal
-    }
-}
-
-/// A batch as the body of a record: its bytes as they came, or, when it was changed, written once.
-private final class BatchContent: LogContent, @unchecked Sendable {
-    // Sendable: `written` is for the log's thread alone.
-    private let batch: TelemetryBatch
-    private var written: WireBytes?
-
-    init(_ batch: TelemetryBatch) { self.batch = batch }
-
-    var slices: [UnsafeRawBufferPointer] {
-        if batch.isPristine { return [batch.bytes.buffer] }
-        if let written { return [written.buffer] }
-        var writer = WireWriter(capacity: batch.encodedSize(ofItems: 0..<batch.items.count) + 1024)
-        batch.encode(into: &writer)
-        let bytes = WireBytes(taking: &writer)
-        written = bytes
-        return [bytes.buffer]
-    }
-}
-
 /// A combination of metadata values as bytes: for each key a count u16 (65,535 when the key is absent), then the
 /// values, each with its length u32; little-endian. Nothing for no keys.
 enum PartitionText {
-    private static let absent: UInt16 = .max
+    /// What it begins with, unless it is empty.
+    private static let mark: UInt16 = .max - 1
 
     static func encode(_ key: PartitionKey) -> [UInt8] {
+        guard !key.isEmpty else { return [] }
         var bytes: [UInt8] = []
-        for values in key {
-            let count = values.map { UInt16(clamping: min($0.count, Int(absent) - 1)) } ?? absent
-            append(count, to: &bytes)
-            for value in (values ?? []).prefix(Int(absent) - 1) {
-                append(UInt32(clamping: value.utf8.count), to: &bytes)
-                bytes += Array(value.utf8)
-            }
+        append(mark, to: &bytes)
+        for name in key.keys.sorted() {
+            append(name, to: &bytes)
+            let values = (key[name] ?? []).prefix(Int(UInt16.max))
+            append(UInt16(clamping: values.count), to: &bytes)
+            for value in values { append(value, to: &bytes) }
         }
         return bytes
     }
 
-    /// Nil when the bytes are no such text.
+    /// Nil when the bytes are no such text. Of one without its mark nobody knows what the values belong to: nothing.
     static func decode(_ bytes: UnsafeRawBufferPointer) -> PartitionKey? {
-        var key: PartitionKey = []
+        var key: PartitionKey = [:]
         var offset = 0
+        guard !bytes.isEmpty else { return key }
+        guard let first: UInt16 = number(bytes, &offset) else { return nil }
+        guard first == mark else { return key }
         while offset < bytes.count {
-            guard let count: UInt16 = number(bytes, &offset) else { return nil }
-            guard count != absent else {
-                key.append(nil)
-                continue
-            }
+            guard let name = text(bytes, &offset), let count: UInt16 = number(bytes, &offset) else { return nil }
             var values: [String] = []
             for _ in 0..<count {
-                guard let length: UInt32 = number(bytes, &offset), Int(length) <= bytes.count - offset else {
-                    return nil
-                }
-                values.append(String(decoding: bytes[offset..<offset + Int(length)], as: UTF8.self))
-                offset += Int(length)
+                guard let value = text(bytes, &offset) else { return nil }
+                values.append(value)
             }
-            key.append(values)
+            key[name] = values
         }
         return key
+    }
+
+    private static func append(_ text: String, to bytes: inout [UInt8]) {
+        append(UInt32(clamping: text.utf8.count), to: &bytes)
+        bytes += Array(text.utf8)
+    }
+
+    private static func text(_ bytes: UnsafeRawBufferPointer, _ offset: inout Int) -> String? {
+        guard let length: UInt32 = number(bytes, &offset), Int(length) <= bytes.count - offset else { return nil }
+        defer { offset += Int(length) }
+        return String(decoding: bytes[offset..<offset + Int(length)], as: UTF8.self)
     }
 
     private static func append<Value: FixedWidthInteger>(_ value: Value, to bytes: inout [UInt8]) {

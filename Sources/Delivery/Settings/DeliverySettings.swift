@@ -77,8 +77,9 @@ package struct QueueSettings: Sendable, Equatable {
     package static let maximumWaiters = 1000
     /// Highest `num_consumers`: each takes a thread.
     package static let maximumConsumers = 256
-    /// What a client is told to wait when there is no room.
-    package static let overflowRetryAfter = Duration.seconds(1)
+
+    /// What a client is told to wait when the disk does not take its data.
+    package static let storageRetryAfter = Duration.seconds(1)
 
     /// Whether receipts stay open until delivery.
     package var acknowledgesOnDelivery: Bool { waitsForResult || !isEnabled }
@@ -86,8 +87,7 @@ package struct QueueSettings: Sendable, Equatable {
     /// What goes along with a batch to the exporter: what all batches of its requests have in common, so with `batch`
     /// the keys of its partition. On the disk lies nothing else of it either: headers may hold secrets.
     func metadata(of partition: PartitionKey, from metadata: [String: [String]]) -> [String: [String]] {
-        if let batch { return batch.metadata(of: partition) }
-        return storage == nil ? metadata : [:]
+        batch == nil && storage == nil ? metadata : partition
     }
 
     /// What records on the disk count against `size`, together.

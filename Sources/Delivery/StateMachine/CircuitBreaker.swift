@@ -16,7 +16,7 @@ package struct CircuitBreaker: Sendable, Equatable {
     }
 
     /// Failures in a row that open it; 0 never does.
-    let threshold: Int
+    var threshold: Int
     private(set) var state = State.closed
     /// While open: when the next attempt may be made.
     private(set) var until: ContinuousClock.Instant?

@@ -145,6 +145,7 @@ extension DeliveryStateMachine {
     ) {
         for entry in request.entries {
             guard let settlement = store.finishPiece(of: entry, failure: failure, keeping: keeping) else { continue }
+            shares.remove(units: settlement.units, bytes: settlement.bytes, settlement.client)
             if let sequence = settlement.sequence { actions.append(.release(sequence)) }
             guard let token = settlement.token else { continue }
             if let failure = settlement.failure {

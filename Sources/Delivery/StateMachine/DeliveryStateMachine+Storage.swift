@@ -34,6 +34,7 @@ extension DeliveryStateMachine {
         disk?.appending[lastID] = DiskQueue.Append(arrival: arrival, deadline: deadline)
         disk?.appendingBytes += arrival.bytes
         disk?.appendingUnits += arrival.units
+        shares.add(units: arrival.units, bytes: 0, arrival.client)
         actions.append(.append(id: lastID, BatchOnDisk(arrival.batch, partition: arrival.partition)))
     }
 
@@ -51,18 +52,22 @@ extension DeliveryStateMachine {
             return actions
         }
         let isNext = disk.map { $0.next == $0.end && !$0.isLoading } ?? false
+        let isBehindLast = disk?.end == sequence
         disk?.end = sequence + 1
         if isNext, store.isEmpty || store.bytes + arrival.bytes <= settings.queue.maximumBytes,
             accumulator?.hasRoom(for: arrival.partition) ?? true
         {
             disk?.next = sequence + 1
             let entry = store.insert(
-                units: arrival.units, bytes: arrival.bytes, token: waits ? arrival.token : nil, sequence: sequence)
+                units: arrival.units, bytes: arrival.bytes, token: waits ? arrival.token : nil, client: arrival.client,
+                sequence: sequence)
             let slice = BatchSlice(arrival.batch)
-            take(Piece(slice: slice, entry: entry, size: arrival.batchSize, arrived: now), of: arrival.partition)
+            let piece = Piece(slice: slice, entry: entry, size: arrival.batchSize, arrived: now)
+            take(piece, of: arrival.partition, with: arrival.metadata)
         } else {
             if isNext { disk?.next = sequence }
             disk?.units += arrival.units
+            disk?.keep(arrival.client, isNext: isBehindLast)
             if waits { disk?.tokens[sequence] = arrival.token }
         }
         finishEvent(now, &actions)
@@ -76,10 +81,11 @@ extension DeliveryStateMachine {
     ///   - isFull: the disk or the log has no room; with `block_on_overflow` the batch waits for it.
     package mutating func appendFailed(_ id: UInt64, _ error: ConsumeError, isFull: Bool, now: Instant) -> [Action] {
         guard let append = removeAppend(id) else { return [] }
+        shares.remove(units: append.arrival.units, bytes: 0, append.arrival.client)
         var actions: [Action] = []
         let deadline = append.deadline ?? now + settings.queue.overflowTimeout
         if isFull, settings.queue.blocksOnOverflow, phase == .running, deadline > now {
-            waiters.prepend(Waiter(arrival: append.arrival, deadline: deadline))
+            waiters.prepend(.init(arrival: append.arrival, deadline: deadline))
             disk?.appendsAfter = now + QueueSettings.storageRetry
             note(min(deadline, now + QueueSettings.storageRetry))
         } else {
@@ -123,10 +129,11 @@ extension DeliveryStateMachine {
             let units = settings.queue.units(of: found.batch)
             disk?.units -= units
             let entry = store.insert(
-                units: units, bytes: found.batch.heldBytes, token: token, sequence: found.sequence)
+                units: units, bytes: found.batch.heldBytes, token: token,
+                client: before.client(of: found.sequence), sequence: found.sequence)
             let size = settings.queue.batch.map { BatchPolicy.size(of: BatchSlice(found.batch), in: $0.sizer) } ?? 0
             let piece = Piece(slice: BatchSlice(found.batch), entry: entry, size: size, arrived: now)
-            take(piece, of: found.partition)
+            take(piece, of: found.partition, with: found.partition)
         }
         for sequence in lost {
             guard let token = disk?.tokens.removeValue(forKey: sequence) else { continue }
@@ -163,6 +170,7 @@ extension DeliveryStateMachine {
             items += record.items
             let units = settings.queue.units(items: record.items, bytes: record.bytes)
             self.disk?.units -= units
+            shares.remove(units: units, bytes: 0, disk.client(of: record.sequence))
             guard let token = self.disk?.tokens.removeValue(forKey: record.sequence) else { continue }
             actions.append(.refuse(token, ConsumeError(.unavailable, "newer data took the place of this")))
         }
@@ -180,6 +188,7 @@ extension DeliveryStateMachine {
         changed.next = min(next, max(changed.end, changed.next))
         // Damaged records never say what they counted: at the end the sum is right again.
         changed.units = changed.next == changed.end ? 0 : max(0, changed.units)
+        changed.forgetClients()
         disk = changed
     }
 }

@@ -16,9 +16,9 @@ extension DeliveryStateMachine {
         expire(now, &actions)
         accumulator?.flush(now, store: &store) { fresh.append($0) }
         while let waiter = waiters.first, waiter.deadline <= now {
-            waiters.removeFirst()
+            _ = waiters.popFirst()
             let message = "the sending queue had no room for \(settings.queue.overflowTimeout)"
-            refuse(waiter.arrival, overflow(.deadlineExceeded, message), &actions)
+            refuse(waiter.arrival, overflow(.deadlineExceeded, message, now), &actions)
         }
         if let next = nextDeadline { note(next) }
         finishEvent(now, &actions)

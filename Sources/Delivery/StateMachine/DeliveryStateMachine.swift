@@ -34,17 +34,20 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
         let partition: PartitionKey
         /// What goes along to the exporter: see `ExportRequest.metadata`.
         let metadata: [String: [String]]
+        let client: ClientKey
         let units: Int
         let bytes: Int
         let batchSize: Int
 
         package init(
-            _ batch: TelemetryBatch, metadata: [String: [String]] = [:], token: Token, settings: QueueSettings
+            _ batch: TelemetryBatch, metadata: [String: [String]] = [:], client: ClientKey = .none, token: Token,
+            settings: QueueSettings
         ) {
             self.batch = batch
             self.token = token
+            self.client = client
             units = settings.units(of: batch)
-            partition = settings.batch?.partition(of: metadata) ?? []
+            partition = settings.batch?.partition(of: metadata) ?? [:]
             self.metadata = settings.metadata(of: partition, from: metadata)
             bytes = batch.heldBytes + (settings.batch == nil ? Self.heldBytes(of: self.metadata) : 0)
             batchSize = settings.batch.map { BatchPolicy.size(of: BatchSlice(batch), in: $0.sizer) } ?? 0
@@ -64,11 +67,6 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
         case finished
     }
 
-    struct Waiter {
-        let arrival: Arrival
-        let deadline: Instant
-    }
-
     struct Attempt {
         let request: PendingRequest
         /// When an answer is overdue; nil without a time-out.
@@ -85,15 +83,22 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
     package static var attemptGrace: Duration { .seconds(1) }
 
     let signal: Signal
-    let settings: DeliverySettings
+    /// Changed by `reconfigure` only.
+    var settings: DeliverySettings
     var backoff: Backoff
     var phase = Phase.running
+    /// Nothing more will come: the queue ends when it holds nothing.
+    var isRetiring = false
     var breaker: CircuitBreaker
     var store = PendingStore<Token>()
+    var shares = ClientShares()
+    var drainSpeed = DrainSpeed()
+    /// Units and bytes of the last batch that was refused for want of room: what the next one is taken to have.
+    var lastRefused = (units: 1, bytes: 0)
     /// What is on the disk; nil for a queue in memory.
     var disk: DiskQueue<Token>?
     var accumulator: BatchAccumulator?
-    var waiters = CircularBuffer<Waiter>()
+    var waiters = WaitingLine<Token>()
     var fresh = CircularBuffer<PendingRequest>()
     var urgent = CircularBuffer<PendingRequest>()
     var retries: [(due: Instant, request: PendingRequest)] = []
@@ -126,6 +131,9 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
             breaker: breaker.state)
     }
 
+    static var fullMessage: String { "the sending queue is full" }
+    static var shareMessage: String { "the sending queue is nearly full, and this client has its share of it" }
+
     /// Whether the attempt still counts: it was neither answered nor given up.
     package func isActive(_ id: UInt64) -> Bool { active[id] != nil }
 
@@ -135,22 +143,27 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
     package mutating func enqueue(_ arrival: Arrival, now: Instant) -> [Action] {
         var actions: [Action] = []
         let queue = settings.queue
+        shares.arrived(arrival.client, now: now)
         if arrival.batch.isEmpty {
             actions.append(.accept(arrival.token))
         } else if phase != .running {
             refuse(arrival, ConsumeError(.shuttingDown, "the exporter is shutting down"), &actions)
         } else if arrival.units > queue.size || (disk == nil && arrival.bytes > queue.maximumBytes) {
             refuse(arrival, tooLargeForQueue(arrival), &actions)
+        } else if !isWithinShare(arrival, now) {
+            lastRefused = (arrival.units, arrival.bytes)
+            refuse(arrival, overflow(.queueFull, Self.shareMessage, now), &actions)
         } else if waiters.isEmpty, hasRoom(for: arrival) {
             admit(arrival, now, &actions)
             finishEvent(now, &actions)
         } else if queue.blocksOnOverflow, waiters.count < QueueSettings.maximumWaiters {
             let deadline = now + queue.overflowTimeout
-            waiters.append(Waiter(arrival: arrival, deadline: deadline))
+            waiters.append(.init(arrival: arrival, deadline: deadline))
             note(deadline)
             finishEvent(now, &actions)
         } else {
-            refuse(arrival, overflow(.queueFull, "the sending queue is full"), &actions)
+            lastRefused = (arrival.units, arrival.bytes)
+            refuse(arrival, overflow(.queueFull, Self.fullMessage, now), &actions)
         }
         return actions
     }
@@ -189,6 +202,22 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
             && store.bytes + arrival.bytes <= settings.queue.maximumBytes
     }
 
+    /// Whether the client may have this much while there are others; alone, it may have the whole queue. Where batches
+    /// wait for room, the places to wait are what is shared.
+    private func isWithinShare(_ arrival: Arrival, _ now: Instant) -> Bool {
+        guard arrival.client != .none, shares.areShared(at: now) else { return true }
+        let queue = settings.queue
+        if queue.blocksOnOverflow {
+            let free = QueueSettings.maximumWaiters - waiters.count
+            return FairShare.allows(1, beside: waiters.count(of: arrival.client), free: free)
+        }
+        guard shares.mayHold(units: arrival.units, arrival.client, free: max(0, queue.size - heldUnits)) else {
+            return false
+        }
+        let free = max(0, queue.maximumBytes - store.bytes)
+        return disk != nil || shares.mayHold(bytes: arrival.bytes, arrival.client, free: free)
+    }
+
     /// Takes the batch. There is room.
     mutating func admit(
         _ arrival: Arrival, _ now: Instant, waitingUntil deadline: Instant? = nil, _ actions: inout [Action]
@@ -200,18 +229,20 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
         if let accumulator, !accumulator.hasRoom(for: arrival.partition) {
             let limit = accumulator.policy.cardinalityLimit
             let message = "more than \(limit) combinations of the batch's metadata_keys gather at the same time"
-            refuse(arrival, overflow(.queueFull, message), &actions)
+            refuse(arrival, overflow(.queueFull, message, now), &actions)
             return
         }
         let waits = settings.queue.acknowledgesOnDelivery
-        let entry = store.insert(units: arrival.units, bytes: arrival.bytes, token: waits ? arrival.token : nil)
+        let entry = store.insert(
+            units: arrival.units, bytes: arrival.bytes, token: waits ? arrival.token : nil, client: arrival.client)
+        shares.add(units: arrival.units, bytes: arrival.bytes, arrival.client)
         if !waits { actions.append(.accept(arrival.token)) }
         let piece = Piece(slice: BatchSlice(arrival.batch), entry: entry, size: arrival.batchSize, arrived: now)
         take(piece, of: arrival.partition, with: arrival.metadata)
     }
 
     /// Sends a piece on its way, alone or with others.
-    mutating func take(_ piece: Piece, of partition: PartitionKey, with metadata: [String: [String]] = [:]) {
+    mutating func take(_ piece: Piece, of partition: PartitionKey, with metadata: [String: [String]]) {
         guard accumulator != nil else {
             fresh.append(PendingRequest(piece, metadata: metadata))
             return
@@ -226,8 +257,10 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
         actions.append(.refuse(arrival.token, error))
     }
 
-    func overflow(_ code: ConsumeError.Code, _ message: String) -> ConsumeError {
-        ConsumeError(code, message, retryAfter: QueueSettings.overflowRetryAfter)
+    /// A refusal that says when there will be room.
+    mutating func overflow(_ code: ConsumeError.Code, _ message: String, _ now: Instant) -> ConsumeError {
+        let wait = drainSpeed.wait(held: heldUnits, settled: store.settledUnits, now: now)
+        return ConsumeError(code, message, retryAfter: wait)
     }
 
     private func tooLargeForQueue(_ arrival: Arrival) -> ConsumeError {
@@ -248,6 +281,7 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
         dispatch(now, &actions)
         load(&actions)
         if case .draining = phase, store.isEmpty, disk?.appending.isEmpty ?? true { finish(&actions) }
+        if phase == .running, isRetiring, holdsNothing { finish(&actions) }
         if let wanted, phase != .finished, timer.map({ wanted < $0 }) ?? true {
             timer = wanted
             timerGeneration += 1
@@ -258,7 +292,7 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
 
     private mutating func admitWaiters(_ now: Instant, _ actions: inout [Action]) {
         while phase == .running, let waiter = waiters.first, hasRoom(for: waiter.arrival) {
-            waiters.removeFirst()
+            _ = waiters.popFirst()
             admit(waiter.arrival, now, waitingUntil: waiter.deadline, &actions)
         }
     }

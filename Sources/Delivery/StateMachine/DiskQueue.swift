@@ -1,4 +1,6 @@
+internal import NIOCore
 package import OTLP
+internal import Pipeline
 
 /// A batch with what a disk log keeps beside it.
 package struct BatchOnDisk: Sendable {
@@ -39,4 +41,26 @@ struct DiskQueue<Token: Sendable>: Sendable {
     var loadsAfter: ContinuousClock.Instant?
     /// Who waits for the delivery of records that are on the disk only.
     var tokens: [UInt64: Token] = [:]
+    /// Whose the records before `end` are, as far back as they are on the disk only and were taken by this process.
+    private var clients = CircularBuffer<ClientKey>()
+
+    /// A record is on the disk only.
+    ///
+    /// - Parameter isNext: it came right behind the last one; otherwise nobody knows any more whose those before are.
+    mutating func keep(_ client: ClientKey, isNext: Bool) {
+        if !isNext { clients.removeAll() }
+        clients.append(client)
+    }
+
+    /// Whose a record is that is on the disk only.
+    func client(of sequence: UInt64) -> ClientKey {
+        let behind = end &- sequence
+        guard behind > 0, behind <= UInt64(clients.count) else { return .none }
+        return clients[clients.index(clients.startIndex, offsetBy: clients.count - Int(behind))]
+    }
+
+    /// Records before `next` are not on the disk only any more.
+    mutating func forgetClients() {
+        while UInt64(clients.count) > end &- next { clients.removeFirst() }
+    }
 }

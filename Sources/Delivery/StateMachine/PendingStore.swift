@@ -12,6 +12,9 @@ struct PendingStore<Token: Sendable>: Sendable {
         let failure: ConsumeError?
         /// To be released on the disk.
         let sequence: UInt64?
+        let client: ClientKey
+        let units: Int
+        let bytes: Int
     }
 
     private struct Entry {
@@ -23,6 +26,7 @@ struct PendingStore<Token: Sendable>: Sendable {
         var failure: ConsumeError?
         /// Where it is on the disk.
         var sequence: UInt64?
+        var client = ClientKey.none
         /// A part of it is not delivered and stays on the disk.
         var isKept = false
     }
@@ -33,14 +37,18 @@ struct PendingStore<Token: Sendable>: Sendable {
     private(set) var units = 0
     /// Held, in bytes of memory.
     private(set) var bytes = 0
+    /// Units that have left since the beginning.
+    private(set) var settledUnits = 0
 
     var isEmpty: Bool { entries.count == free.count }
 
     /// Takes a batch of one piece. `token` is kept when the answer waits for the delivery.
-    mutating func insert(units: Int, bytes: Int, token: Token?, sequence: UInt64? = nil) -> Int {
+    mutating func insert(
+        units: Int, bytes: Int, token: Token?, client: ClientKey, sequence: UInt64? = nil
+    ) -> Int {
         self.units += units
         self.bytes += bytes
-        let entry = Entry(units: units, bytes: bytes, pieces: 1, token: token, sequence: sequence)
+        let entry = Entry(units: units, bytes: bytes, pieces: 1, token: token, sequence: sequence, client: client)
         if let slot = free.popLast() {
             entries[slot] = entry
             return slot
@@ -64,9 +72,11 @@ struct PendingStore<Token: Sendable>: Sendable {
         let done = entries[entry]
         units -= done.units
         bytes -= done.bytes
+        settledUnits &+= done.units
         entries[entry] = Entry(units: 0, bytes: 0, pieces: 0)
         free.append(entry)
         return Settlement(
-            token: done.token, failure: done.failure, sequence: done.isKept ? nil : done.sequence)
+            token: done.token, failure: done.failure, sequence: done.isKept ? nil : done.sequence,
+            client: done.client, units: done.units, bytes: done.bytes)
     }
 }

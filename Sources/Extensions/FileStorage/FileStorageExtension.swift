@@ -75,6 +75,8 @@ package struct FileStorageSettings: Sendable {
 final class FileStorageExtension: StorageExtension {
     private let settings: FileStorageSettings
     private let logger: Logger
+    /// What names of logs begin with.
+    private static let owners = ["exporter_", "processor_"]
     private let names = Mutex<Set<String>>([])
 
     init(_ settings: FileStorageSettings, logger: Logger) {
@@ -95,9 +97,9 @@ final class FileStorageExtension: StorageExtension {
         // Fails with the reason when it is not there or not readable.
         let found = try files.list(settings.directory)
         let known = names.withLock { $0 }
-        for name in found.sorted() where name.hasPrefix("exporter_") && !known.contains(name) {
+        for name in found.sorted() where !known.contains(name) && Self.owners.contains(where: name.hasPrefix) {
             logger.warning(
-                "the storage holds data that no exporter of this configuration takes; see martlet queue",
+                "the storage holds data that no component of this configuration takes; see martlet queue",
                 metadata: ["directory": "\(settings.directory)/\(name)"])
         }
     }

@@ -7,7 +7,13 @@ package final class ClientIdentity: Sendable {
     /// What attributes of clients are called in metadata; no header of a request may begin like this.
     package static let attributePrefix = "auth."
 
-    package init(metadata: [String: [String]] = [:]) { self.metadata = metadata }
+    /// `none` without metadata: such clients are not told apart.
+    package let key: ClientKey
+
+    package init(metadata: [String: [String]] = [:]) {
+        self.metadata = metadata
+        key = metadata.isEmpty ? .none : ClientKey(hashing: metadata)
+    }
 }
 
 /// What an authenticator sees of a request: its head.

@@ -11,11 +11,13 @@ package struct ComponentEnvironment: Sendable {
     package let eventLoops: any EventLoopGroup
     package let readiness: Readiness
     /// What components of this graph share with each other.
-    package let shared = SharedParts()
+    package var shared = SharedParts()
     /// Where components show their present state.
     package let pages: StatusPages
     /// The authenticators among the extensions. Complete when components start.
-    package let authenticators: AuthenticatorRegistry
+    package var authenticators: AuthenticatorRegistry
+    /// Which component listens where.
+    package let listeners = ListenerRegistry()
     /// The storage extensions in use, by id. Extensions themselves see none.
     package var storages: [ComponentID: any StorageExtension] = [:]
     /// Makes the logger of a component.

@@ -4,7 +4,7 @@ internal import Synchronization
 /// served to the same machine only. No page shows what telemetry says, beside keys that a configuration asks for. Any
 /// thread.
 package final class StatusPages: Sendable {
-    private struct Entry: Sendable {
+    fileprivate struct Entry: Sendable {
         let path: String
         let component: String
         let render: @Sendable () -> String
@@ -20,6 +20,19 @@ package final class StatusPages: Sendable {
     package func add(_ path: String, _ component: String, _ render: @escaping @Sendable () -> String) {
         entries.withLock { $0.append(Entry(path: path, component: component, render: render)) }
     }
+
+    /// All entries at one moment.
+    package struct Snapshot: Sendable {
+        fileprivate let entries: [Entry]
+    }
+
+    package func snapshot() -> Snapshot { Snapshot(entries: entries.withLock { $0 }) }
+
+    /// Forgets what was added since.
+    package func restore(_ snapshot: Snapshot) { entries.withLock { $0 = snapshot.entries } }
+
+    /// Forgets what `component` shows.
+    package func remove(_ component: String) { entries.withLock { $0.removeAll { $0.component == component } } }
 
     /// The page at `path`: an object with a member for each component; nil when nobody shows anything there.
     package func page(_ path: String) -> String? {

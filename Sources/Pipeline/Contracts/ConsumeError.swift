@@ -23,6 +23,8 @@ package struct ConsumeError: Error, Equatable, Sendable, CustomStringConvertible
     package var message: String
     /// Least time the client should wait before it sends the batch again; nil leaves it to the client.
     package var retryAfter: Duration?
+    /// The queue that was full, to be asked before further requests are read.
+    package var gate: (any AdmissionGate)?
 
     package init(_ code: Code, _ message: String, retryAfter: Duration? = nil) {
         self.code = code
@@ -39,4 +41,9 @@ package struct ConsumeError: Error, Equatable, Sendable, CustomStringConvertible
     }
 
     package var description: String { "\(code.rawValue): \(message)" }
+
+    package static func == (left: Self, right: Self) -> Bool {
+        left.code == right.code && left.message == right.message && left.retryAfter == right.retryAfter
+            && left.gate === right.gate
+    }
 }

@@ -4,9 +4,14 @@ package struct RequestContext: Sendable {
     package var metadata: [String: [String]]
     /// When the request's last byte came in.
     package var receivedAt: ContinuousClock.Instant
+    /// Who sent it, for the shares of what is scarce.
+    package var client: ClientKey
 
-    package init(metadata: [String: [String]] = [:], receivedAt: ContinuousClock.Instant = .now) {
+    package init(
+        metadata: [String: [String]] = [:], receivedAt: ContinuousClock.Instant = .now, client: ClientKey = .none
+    ) {
         self.metadata = metadata
         self.receivedAt = receivedAt
+        self.client = client
     }
 }

@@ -1,7 +1,7 @@
 import Synchronization
 
 /// Counts the bytes that requests hold, from the moment a body is announced until the last stage lets go of it, and
-/// refuses new ones at the bound.
+/// refuses new ones at the bound. Near it, no client gets more than its share while there are others: see `FairShare`.
 ///
 /// Thread-safe. Bytes are counted by lease; a lease lives as long as the bytes do, so nothing has to be given back by
 /// hand.
@@ -14,12 +14,22 @@ package final class MemoryBudget: Sendable {
     private let held = Atomic<Int>(0)
     private let refusals = Atomic<Int>(0)
     private let bounds: Mutex<Bounds>
+    private let clients: ClientBytes
 
     /// - Parameters:
     ///   - limit: bytes that may never be passed.
     ///   - spike: room above the soft limit (`limit - spike`), from which on new requests are refused.
-    package init(limit: Int, spike: Int) {
+    ///   - clock: for tests.
+    package init(
+        limit: Int, spike: Int, clock: @escaping @Sendable () -> ContinuousClock.Instant = { ContinuousClock.now }
+    ) {
+        clients = ClientBytes(clock)
         bounds = Mutex(Bounds(hard: max(0, limit), soft: max(0, limit - max(0, spike))))
+    }
+
+    /// Sets other limits; see `init`. What is held stays held.
+    package func limit(to limit: Int, spike: Int) {
+        bounds.withLock { $0 = Bounds(hard: max(0, limit), soft: max(0, limit - max(0, spike))) }
     }
 
     /// Bytes held at present.
@@ -35,11 +45,16 @@ package final class MemoryBudget: Sendable {
     package var room: Int { max(0, hardLimit - heldBytes) }
 
     /// Takes `bytes` (from 0) for a new request; nil when the budget is above the soft limit already, when the request
-    /// alone passes it, or when the hard limit would be passed.
+    /// alone passes it, when the hard limit would be passed, or when the client has its share.
     ///
-    /// - Parameter announced: bytes that the request says it will take in all, when that is more. They must fit now,
-    ///   but are only counted as they come: an announcement alone keeps nobody else out.
-    package func lease(_ bytes: Int, announced: Int = 0) -> MemoryLease? {
+    /// - Parameters:
+    ///   - announced: bytes that the request says it will take in all, when that is more. They must fit now, but are
+    ///     only counted as they come: an announcement alone keeps nobody else out.
+    ///   - client: who sent the request.
+    ///   - ticket: kept with the lease.
+    package func lease(
+        _ bytes: Int, announced: Int = 0, for client: ClientKey = .none, ticket: AdmissionTicket? = nil
+    ) -> MemoryLease? {
         let bounds = self.bounds.withLock { $0 }
         // Before the sum, which must not overflow.
         let whole = max(bytes, announced)
@@ -48,26 +63,32 @@ package final class MemoryBudget: Sendable {
             return nil
         }
         let total = held.add(bytes, ordering: .relaxed).newValue
-        guard total - bytes <= bounds.soft, total - bytes <= bounds.hard - whole else {
+        guard total - bytes <= bounds.soft, total - bytes <= bounds.hard - whole,
+            clients.mayHold(whole, client, free: bounds.soft - (total - bytes), of: bounds.soft)
+        else {
             held.subtract(bytes, ordering: .relaxed)
             refusals.add(1, ordering: .relaxed)
             return nil
         }
-        return MemoryLease(budget: self, bytes: bytes)
+        clients.add(bytes, client)
+        return MemoryLease(budget: self, client: client, bytes: bytes, ticket: ticket)
     }
 
     /// Counts `bytes` (from 0) that are held already, whatever the limits say; new requests are then refused. For stages
     /// that make their own copies of what a request brought.
     package func count(_ bytes: Int) -> MemoryLease {
         held.add(max(0, bytes), ordering: .relaxed)
-        return MemoryLease(budget: self, bytes: max(0, bytes))
+        return MemoryLease(budget: self, client: .none, bytes: max(0, bytes))
     }
 
     /// Counts more, or fewer, bytes without asking.
-    fileprivate func adjust(by bytes: Int) { held.add(bytes, ordering: .relaxed) }
+    fileprivate func adjust(by bytes: Int, _ client: ClientKey) {
+        held.add(bytes, ordering: .relaxed)
+        clients.add(bytes, client)
+    }
 
     /// Changes an existing lease; growth is refused only at the hard limit.
-    fileprivate func change(by bytes: Int) -> Bool {
+    fileprivate func change(by bytes: Int, _ client: ClientKey) -> Bool {
         let limit = hardLimit
         // Before the sum, which must not overflow.
         guard bytes <= limit else {
@@ -80,6 +101,7 @@ package final class MemoryBudget: Sendable {
             refusals.add(1, ordering: .relaxed)
             return false
         }
+        clients.add(bytes, client)
         return true
     }
 
@@ -94,14 +116,19 @@ package final class MemoryBudget: Sendable {
 /// Bytes counted in a budget for as long as this object lives.
 package final class MemoryLease: Sendable {
     private let budget: MemoryBudget
+    private let client: ClientKey
     private let size: Atomic<Int>
+    /// Of the request whose bytes these are.
+    package let ticket: AdmissionTicket?
 
-    fileprivate init(budget: MemoryBudget, bytes: Int) {
+    fileprivate init(budget: MemoryBudget, client: ClientKey, bytes: Int, ticket: AdmissionTicket? = nil) {
+        self.ticket = ticket
         self.budget = budget
+        self.client = client
         size = Atomic(bytes)
     }
 
-    deinit { _ = budget.change(by: -size.load(ordering: .relaxed)) }
+    deinit { budget.adjust(by: -size.load(ordering: .relaxed), client) }
 
     /// Bytes counted.
     package var bytes: Int { size.load(ordering: .relaxed) }
@@ -109,7 +136,7 @@ package final class MemoryLease: Sendable {
     /// Counts `bytes` (from 0) that are held already instead of what was counted before, whatever the limits say. One
     /// thread at a time.
     package func count(_ bytes: Int) {
-        budget.adjust(by: bytes - size.load(ordering: .relaxed))
+        budget.adjust(by: bytes - size.load(ordering: .relaxed), client)
         size.store(bytes, ordering: .relaxed)
     }
 
@@ -117,7 +144,7 @@ package final class MemoryLease: Sendable {
     /// One thread at a time.
     package func resize(to bytes: Int) -> Bool {
         let difference = bytes - size.load(ordering: .relaxed)
-        guard budget.change(by: difference) else { return false }
+        guard budget.change(by: difference, client) else { return false }
         size.store(bytes, ordering: .relaxed)
         return true
     }

@@ -13,6 +13,9 @@ package protocol StorageExtension: ServiceExtension {
 
 /// Names of logs.
 package enum StorageName {
+    /// What an extension is to be for who names it as its storage; see `ConfigReference.role`.
+    package static let role = "storage"
+
     /// `exporter`, `otlp_http/eu`, `traces`: `exporter_otlp_http_eu_traces`, as otelcol names its files. Other than ASCII
     /// letters, digits, `-`, `.` and `_` become `_`.
     package static func make(_ kind: String, type: String, name: String, _ suffix: String) -> String {

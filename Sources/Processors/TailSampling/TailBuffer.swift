@@ -84,17 +84,24 @@ final class TailBuffer: Sendable {
     /// Shortest wait that a trace may be given after it has come.
     private let shortestWait = Atomic<Int64>(0)
     private let now: @Sendable () -> Int64
+    /// Where what is held is too; nil for a buffer in memory only.
+    private let storage: TailStorage?
+    /// Nothing is decided about any more: what is held stays in the storage.
+    private let isStopped = Atomic<Bool>(false)
     private let didDecide: @Sendable () -> Void
 
     /// - Parameters:
-    ///   - now: nanoseconds; does not run backwards.
+    ///   - now: nanoseconds; does not run backwards. With a storage, its time.
+    ///   - storage: not opened; the buffer's alone from now on.
     ///   - didDecide: called after rounds that may have made room.
     init(
         _ settings: TailSamplingSettings, program: PolicyProgram, environment: ComponentEnvironment,
         outbox: TailOutbox, metrics: TailSamplingMetrics, now: @escaping @Sendable () -> Int64,
-        didDecide: @escaping @Sendable () -> Void
+        storage: TailStorage? = nil, didDecide: @escaping @Sendable () -> Void
     ) {
         self.outbox = outbox
+        self.storage = storage
+        if let storage { outbox.report(to: storage) }
         self.metrics = metrics
         self.now = now
         self.didDecide = didDecide
@@ -108,7 +115,7 @@ final class TailBuffer: Sendable {
         shards = (0..<max(1, count)).map { _ in
             let shard = TailShard(
                 settings.rules, program, share: count, seed: (random.next(), random.next()),
-                account: { budget.count($0) })
+                isDurable: storage != nil, account: { budget.count($0) })
             return LockedShard(shard, policies, lease: budget.count(0), eventLoop: loops.next())
         }
         setBounds(settings)
@@ -141,40 +148,107 @@ final class TailBuffer: Sendable {
 
     // MARK: Spans in
 
-    /// Holds the spans of a batch.
-    ///
+    /// Holds the spans, or log records, of a batch until their traces are decided about, and settles its receipt: at once,
+    /// or, with a storage, when it is on the disk.
+    func take(_ batch: TelemetryBatch, _ receipt: Receipt) {
+        guard let storage else { return Self.settle(receipt, hold(batch, TraceRuns(batch))) }
+        storage.append(batch) { [self] result in
+            switch result {
+            case .success(let sequence):
+                let runs = TraceRuns(batch)
+                storage.begin(sequence, runs: runs.runs.count)
+                Self.settle(receipt, hold(batch, runs, sequence))
+            case .failure(let error):
+                receipt.refuse(error)
+                keepBounds()
+            }
+        }
+    }
+
+    private static func settle(_ receipt: Receipt, _ isComplete: Bool) {
+        if isComplete {
+            receipt.accept()
+        } else {
+            receipt.refuse(ConsumeError(.memoryLimit, "tail_sampling: no memory", retryAfter: .seconds(1)))
+        }
+    }
+
+    /// - Parameters:
+    ///   - sequence: of its record in the storage.
+    ///   - time: when it came, if that was in an earlier run.
+    ///   - isDone: runs that an earlier run is done with.
     /// - Returns: false when memory was refused for a part of it.
-    func take(_ batch: TelemetryBatch) -> Bool {
-        let runs = TraceRuns(batch)
-        let now = now()
+    private func hold(
+        _ batch: TelemetryBatch, _ runs: borrowing TraceRuns, _ sequence: UInt64 = 0, time: Int64? = nil,
+        isDone: ((TraceRun) -> Bool)? = nil
+    ) -> Bool {
+        let now = time ?? now()
         var isComplete = true
         for (index, shard) in shards.enumerated() {
-            let belongs: (TraceRun) -> Bool = { [choice] in choice.shard($0.high, $0.low) == index }
+            let belongs: (TraceRun) -> Bool = { [choice] run in
+                choice.shard(run.high, run.low) == index && !(isDone?(run) ?? false)
+            }
             guard shards.count == 1 || runs.runs.contains(where: belongs) else { continue }
-            isComplete = work(on: shard) { $0.take(runs, of: batch, now: now, where: belongs) } && isComplete
-            schedule(shard)
+            let isTaken = work(on: shard) {
+                $0.take(runs, of: batch, now: now, sequence: sequence, where: belongs)
+            }
+            isComplete = isTaken && isComplete
+            // What comes back is complete before anything falls due.
+            if time == nil { schedule(shard) }
         }
         keepBounds()
         return isComplete
     }
 
     /// Log records that go on go there from now on.
-    func setLogsOutbox(_ outbox: TailOutbox) { logsOutbox.withLock { $0 = outbox } }
+    func setLogsOutbox(_ outbox: TailOutbox) {
+        if let storage { outbox.report(to: storage) }
+        logsOutbox.withLock { $0 = outbox }
+    }
 
-    /// Holds the log records of a batch until their traces are decided about.
+    // MARK: The storage
+
+    /// Whether what is held survives the end of the process.
+    var isDurable: Bool { storage != nil }
+
+    /// Has back what the storage holds. Blocks; before data comes.
     ///
-    /// - Returns: false when memory was refused for a part of it.
-    func takeLogs(_ batch: TelemetryBatch, _ runs: borrowing TraceRuns) -> Bool {
-        let now = now()
-        var isComplete = true
-        for (index, shard) in shards.enumerated() {
-            let belongs: (TraceRun) -> Bool = { [choice] in choice.shard($0.high, $0.low) == index }
-            guard shards.count == 1 || runs.runs.contains(where: belongs) else { continue }
-            isComplete = work(on: shard) { $0.takeLogs(runs, of: batch, now: now, where: belongs) } && isComplete
-            schedule(shard)
-        }
-        keepBounds()
-        return isComplete
+    /// - Throws: `StorageError`.
+    func open() throws {
+        guard let storage else { return }
+        let takesLogs = logsOutbox.withLock { $0 } != nil
+        var left = 0
+        var latest: Int64 = 0
+        try storage.open(
+            names: { [weak self] in self?.decisionNames ?? DecisionNames() },
+            restore: { page in
+                for (index, shard) in shards.enumerated() {
+                    let isMine: (DecisionEntry) -> Bool = { [choice] in choice.shard($0.high, $0.low) == index }
+                    shard.withShard(totals) { $0.restore(page, where: isMine) }
+                }
+            },
+            hold: { held, done, begin in
+                let areLogs = held.batch.signal == .logs
+                guard !areLogs || takesLogs else {
+                    left += held.batch.itemCount
+                    return false
+                }
+                let runs = TraceRuns(held.batch)
+                let isDone: (TraceRun) -> Bool = { done.contains($0, areLogs: areLogs, sequence: held.sequence) }
+                begin(runs.runs.count { !isDone($0) })
+                latest = max(latest, held.time)
+                _ = hold(held.batch, runs, held.sequence, time: latest, isDone: isDone)
+                return true
+            })
+        for shard in shards { schedule(shard) }
+        if left > 0 { outbox.warn("log records stay in the storage: no logs pipeline has this processor", items: left) }
+    }
+
+    /// What all shards' entries refer to: lists that only grow, each a part of the longest.
+    private var decisionNames: DecisionNames {
+        shards.map { $0.withShard(totals) { $0.decisionNames } }.max {
+            ($0.policies.count, $0.hashes.count) < ($1.policies.count, $1.hashes.count)
+        } ?? DecisionNames()
     }
 
     /// Works on a shard and passes on what it has to say.
@@ -183,11 +257,15 @@ final class TailBuffer: Sendable {
     private func work<Result>(
         on shard: LockedShard, flushes: Bool = false, _ body: (inout TailShard) -> Result
     ) -> Result {
-        let (result, kept, logs, counts) = shard.withShard(totals) { shard in
+        let (result, kept, logs, counts, settled) = shard.withShard(totals) { shard in
             let result = body(&shard)
-            return (result, shard.takeKept(all: flushes), shard.takeKeptLogs(all: flushes), shard.takeCounts())
+            return (
+                result, shard.takeKept(all: flushes), shard.takeKeptLogs(all: flushes), shard.takeCounts(),
+                shard.takeSettled()
+            )
         }
         metrics.add(counts)
+        storage?.settle(settled.decisions, settled.runs)
         outbox.send(kept)
         if !logs.isEmpty { logsOutbox.withLock { $0 }?.send(logs) }
         return result
@@ -198,8 +276,8 @@ final class TailBuffer: Sendable {
         for _ in 0..<Self.evictionsPerRequest / Self.evictionsPerSlice {
             guard let excess = excess else { return }
             let ages = shards.map { $0.oldest.load(ordering: .relaxed) }
-            guard let first = ages.indices.min(by: { ages[$0] < ages[$1] }), ages[first] < .max else { return }
-            let next = ages.indices.filter { $0 != first }.map { ages[$0] }.min() ?? .max
+            guard let first = ages.indices.min(by: { ages[$0] < ages[$1] }), ages[first] < excess.before else { return }
+            let next = min(excess.before, ages.indices.filter { $0 != first }.map { ages[$0] }.min() ?? .max)
             let now = now()
             work(on: shards[first]) { shard in
                 shard.decideOldest(
@@ -209,15 +287,17 @@ final class TailBuffer: Sendable {
         }
     }
 
-    /// By how much which bound is passed; nil when none is.
-    private var excess: (trigger: DecisionTrigger, traces: Int, bytes: Int)? {
+    /// By how much which bound is passed, and when the traces came that are meant; nil when none is.
+    private var excess: (trigger: DecisionTrigger, traces: Int, bytes: Int, before: Int64)? {
+        if isStopped.load(ordering: .relaxed) { return nil }
         let maximumBytes = maximumBytes.load(ordering: .relaxed)
         let traces = totals.traces.load(ordering: .relaxed) - maximumTraces.load(ordering: .relaxed)
-        if traces > 0 { return (.traceCount, traces, .max) }
+        if traces > 0 { return (.traceCount, traces, .max, .max) }
         let held = totals.bytes.load(ordering: .relaxed)
-        if held > maximumBytes { return (.bufferBytes, .max, held - maximumBytes) }
+        if held > maximumBytes { return (.bufferBytes, .max, held - maximumBytes, .max) }
         let inAll = budget.heldBytes - budget.softLimit
-        if inAll > 0, held > maximumBytes / 2 { return (.memory, .max, min(inAll, held - maximumBytes / 2)) }
+        if inAll > 0, held > maximumBytes / 2 { return (.memory, .max, min(inAll, held - maximumBytes / 2), .max) }
+        if let before = storage?.decidesBefore, before > .min { return (.storage, .max, .max, before) }
         return nil
     }
 
@@ -248,6 +328,7 @@ final class TailBuffer: Sendable {
     }
 
     private func round(_ shard: LockedShard) {
+        if isStopped.load(ordering: .relaxed) { return }
         let began = now()
         var isMore = true
         for _ in 0..<Self.slicesPerRound where isMore {
@@ -269,10 +350,19 @@ final class TailBuffer: Sendable {
         if !shard.withShard(totals, { $0.isIdle }) { schedule(shard) }
     }
 
-    /// Decides about everything that is held.
-    func shutDown() {
+    /// Decides about everything that is held. With a storage it stays there, undecided, for the next start; unless
+    /// `dropsHeld` lets it go.
+    func shutDown(dropsHeld: Bool) {
         for shard in shards {
+            guard !isDurable || dropsHeld else {
+                work(on: shard, flushes: true) { _ in }
+                continue
+            }
             while work(on: shard, flushes: true, { $0.shutDown(now: now(), limit: Self.spansPerSlice) }) {}
         }
+        if isDurable { isStopped.store(true, ordering: .relaxed) }
     }
+
+    /// The end of a buffer with a storage, after what was kept has gone on: closes it. Blocks.
+    func close() { storage?.close() }
 }

@@ -10,7 +10,7 @@ internal import Synchronization
 final class TailCorrelation: Sendable {
     private struct State {
         var buffers: [TailBuffer] = []
-        var logsPipelines = 0
+        var logsOutboxes: [TailOutbox] = []
     }
 
     private let state = Mutex(State())
@@ -22,7 +22,23 @@ final class TailCorrelation: Sendable {
 
     func add(_ buffer: TailBuffer) { state.withLock { $0.buffers.append(buffer) } }
 
-    func addLogsPipeline() { state.withLock { $0.logsPipelines += 1 } }
+    /// Traces pipelines by now.
+    var bufferCount: Int { state.withLock { $0.buffers.count } }
+
+    func addLogsPipeline(_ outbox: TailOutbox) { state.withLock { $0.logsOutboxes.append(outbox) } }
+
+    /// Where the log records of the one buffer go on; nil when there is no such place, or several.
+    var logsOutbox: TailOutbox? {
+        guard case .success = buffer else { return nil }
+        return state.withLock { $0.logsOutboxes.first }
+    }
+
+    /// That pipeline is not there any more.
+    func remove(_ buffer: TailBuffer) { state.withLock { $0.buffers.removeAll { $0 === buffer } } }
+
+    func removeLogsPipeline(_ outbox: TailOutbox) {
+        state.withLock { $0.logsOutboxes.removeAll { $0 === outbox } }
+    }
 
     /// Whose decisions log records follow, or why there is no such buffer.
     var buffer: Result<TailBuffer, NoDecision> {
@@ -33,7 +49,7 @@ final class TailCorrelation: Sendable {
             guard state.buffers.count == 1 else {
                 return .failure(NoDecision(reason: "several traces pipelines have this processor"))
             }
-            guard state.logsPipelines == 1 else {
+            guard state.logsOutboxes.count == 1 else {
                 return .failure(NoDecision(reason: "several logs pipelines have this processor"))
             }
             return .success(buffer)
@@ -65,10 +81,10 @@ final class TailLogsProcessor: Processor {
         self.next = next
         keepsUnmatched = settings.rules.keepsUnmatchedLogs
         correlation = TailCorrelation.of(id, environment)
-        correlation.addLogsPipeline()
         outbox = TailOutbox(
             .logs, next: next, metrics: TailSamplingMetrics.of(id, environment),
             eventLoop: environment.eventLoops.next(), logger: logger)
+        correlation.addLogsPipeline(outbox)
     }
 
     var mutatesBatches: Bool { false }
@@ -100,17 +116,17 @@ final class TailLogsProcessor: Processor {
             let message = "tail_sampling: the next stage does not take what was kept"
             return receipt.refuse(ConsumeError(.queueFull, message, retryAfter: .seconds(1)))
         }
-        if buffer.takeLogs(batch, runs) {
-            receipt.accept()
-        } else {
-            receipt.refuse(ConsumeError(.memoryLimit, "tail_sampling: no memory", retryAfter: .seconds(1)))
-        }
+        buffer.take(batch, receipt)
     }
 
-    /// Whatever is held is decided about, so that the records of this pipeline can go on before it ends.
+    /// Whatever is held is decided about, so that the records of this pipeline can go on before it ends; what is in a
+    /// storage stays there, and the traces pipeline ends it.
     func stop(deadline: ContinuousClock.Instant) async {
         guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
-        buffer.withLock { $0 }?.shutDown()
+        let buffer = buffer.withLock { $0 }
+        if let buffer, buffer.isDurable { return }
+        correlation.removeLogsPipeline(outbox)
+        buffer?.shutDown(dropsHeld: false)
         await outbox.drain(deadline: deadline)
     }
 }

@@ -14,8 +14,19 @@ final class TailOutbox: Sendable {
     private static let firstDelay = Duration.milliseconds(500)
     private static let longestDelay = Duration.seconds(30)
 
+    /// A request and its place in the order.
+    private struct Waiting {
+        let number: Int
+        let request: KeptRequest
+    }
+
     private struct State {
-        var waiting = CircularBuffer<KeptRequest>()
+        /// Who is told what is done with, in the order of the requests.
+        var storage: TailStorage?
+        var last = 0
+        var nextDone = 1
+        var done: [Int: KeptRequest] = [:]
+        var waiting = CircularBuffer<Waiting>()
         var inFlight = 0
         var bytes = 0
         var failures = 0
@@ -47,6 +58,11 @@ final class TailOutbox: Sendable {
     /// What a request is made of, for log lines.
     private var unit: String { signal == .logs ? "log_records" : "spans" }
 
+    /// What is done with is said to `storage`, which also has what is not handed on by the end. Before data comes.
+    func report(to storage: TailStorage) { state.withLock { $0.storage = storage } }
+
+    func warn(_ message: String, items: Int) { logger.warning("\(message)", metadata: ["items": "\(items)"]) }
+
     /// Bytes that are not answered for.
     var bytes: Int { state.withLock { $0.bytes } }
 
@@ -56,7 +72,8 @@ final class TailOutbox: Sendable {
         let isClosed = state.withLock { state in
             guard !state.isClosed else { return true }
             for request in requests {
-                state.waiting.append(request)
+                state.last += 1
+                state.waiting.append(Waiting(number: state.last, request: request))
                 state.bytes += request.bytes.count
             }
             return false
@@ -75,7 +92,7 @@ final class TailOutbox: Sendable {
     }
 
     /// The next request to hand on; nil, and the pump stands, when there is none.
-    private func takeNext() -> KeptRequest? {
+    private func takeNext() -> Waiting? {
         state.withLock { state in
             guard !state.isPaused, state.inFlight < Self.maximumInFlight, let request = state.waiting.popFirst() else {
                 state.isPumping = false
@@ -86,22 +103,28 @@ final class TailOutbox: Sendable {
         }
     }
 
-    private func hand(on request: KeptRequest) {
+    private func hand(on request: Waiting) {
         let receipt = Receipt { [self] error in settle(request, error) }
         do throws(OTLPDecodeError) {
-            let batch = try TelemetryBatch(request.bytes, signal: signal)
+            let batch = try TelemetryBatch(request.request.bytes, signal: signal)
             next.consume(batch, context: RequestContext(), receipt: receipt)
         } catch {
             receipt.refuse(ConsumeError(.internal, "\(error)"))
         }
     }
 
-    private func settle(_ request: KeptRequest, _ error: ConsumeError?) {
+    private func settle(_ waiting: Waiting, _ error: ConsumeError?) {
         var delay: Duration?
+        let request = waiting.request
         let (isLost, drains) = state.withLock { state -> (Bool, [CheckedContinuation<Void, Never>]) in
             state.inFlight -= 1
+            if state.isClosed, state.storage != nil, let error, error.isRetryable {
+                // It stays there.
+                state.bytes -= request.bytes.count
+                return (false, Self.takeDrains(&state))
+            }
             if let error, error.isRetryable, !state.isClosed {
-                state.waiting.prepend(request)
+                state.waiting.prepend(waiting)
                 if !state.isPaused {
                     state.isPaused = true
                     delay = Self.delay(after: state.failures, error.retryAfter)
@@ -111,9 +134,8 @@ final class TailOutbox: Sendable {
             }
             state.bytes -= request.bytes.count
             if error == nil { state.failures = 0 }
-            guard state.isEmpty else { return (error != nil, []) }
-            defer { state.drains = [] }
-            return (error != nil, state.drains)
+            Self.noteDone(waiting, &state)
+            return (error != nil, Self.takeDrains(&state))
         }
         if isLost, let error {
             metrics.loss(request.items, signal, error.code.rawValue)
@@ -124,6 +146,22 @@ final class TailOutbox: Sendable {
         if let delay { resume(after: delay) }
         for drain in drains { drain.resume() }
         pump()
+    }
+
+    /// Says what is done with of requests before which none is left: what a trace had in several requests is said last.
+    private static func noteDone(_ waiting: Waiting, _ state: inout State) {
+        guard let storage = state.storage else { return }
+        state.done[waiting.number] = waiting.request
+        while let request = state.done.removeValue(forKey: state.nextDone) {
+            state.nextDone += 1
+            storage.settle(request.decisions, request.runs)
+        }
+    }
+
+    private static func takeDrains(_ state: inout State) -> [CheckedContinuation<Void, Never>] {
+        guard state.isEmpty else { return [] }
+        defer { state.drains = [] }
+        return state.drains
     }
 
     private static func delay(after failures: Int, _ wanted: Duration?) -> Duration {
@@ -142,8 +180,15 @@ final class TailOutbox: Sendable {
 
     // MARK: The end
 
-    /// Returns when everything is handed on, or at `deadline`; what is left then is given up.
+    /// Returns when everything is handed on, or at `deadline`; what is left then is given up. With a storage it waits for
+    /// what the next stage has at hand only: the rest is there at the next start.
     func drain(deadline: ContinuousClock.Instant) async {
+        state.withLock { state in
+            guard state.storage != nil else { return }
+            state.isClosed = true
+            for waiting in state.waiting { state.bytes -= waiting.request.bytes.count }
+            state.waiting = []
+        }
         await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
             let isEmpty = state.withLock { state in
                 if !state.isEmpty { state.drains.append(continuation) }
@@ -161,12 +206,13 @@ final class TailOutbox: Sendable {
         let left = state.withLock { state in
             state.isClosed = true
             defer { state.waiting = [] }
-            return Array(state.waiting)
+            return state.waiting.map(\.request)
         }
         give(up: left)
     }
 
     private func give(up requests: [KeptRequest]) {
+        if state.withLock({ $0.storage != nil }) { return }
         let items = requests.reduce(0) { $0 + $1.items }
         guard items > 0 else { return }
         metrics.loss(items, signal, "shutdown")

@@ -4,6 +4,7 @@ internal import NIOCore
 package import OTLP
 package import Pipeline
 internal import Sampling
+internal import Storage
 internal import Synchronization
 internal import Telemetry
 
@@ -41,6 +42,7 @@ final class TailSamplingProcessor: Processor {
     private let buffer: TailBuffer
     private let outbox: TailOutbox
     private let waiting: WaitingRoom
+    private let correlation: TailCorrelation
     private let registry: MetricRegistry
     private let current: Mutex<(settings: TailSamplingSettings, program: PolicyProgram)>
     private let metrics: TailSamplingMetrics
@@ -56,11 +58,17 @@ final class TailSamplingProcessor: Processor {
         let outbox = TailOutbox(
             .traces, next: next, metrics: metrics, eventLoop: environment.eventLoops.next(), logger: logger)
         let waiting = WaitingRoom()
+        let correlation = TailCorrelation.of(id, environment)
+        let storage = try Self.storage(settings, id, correlation.bufferCount, environment, now)
+        var clock = now
+        if let storage { clock = { storage.now } }
         let buffer = TailBuffer(
-            settings, program: program, environment: environment, outbox: outbox, metrics: metrics, now: now
+            settings, program: program, environment: environment, outbox: outbox, metrics: metrics, now: clock,
+            storage: storage
         ) { waiting.admit() }
         waiting.open(buffer)
-        TailCorrelation.of(id, environment).add(buffer)
+        correlation.add(buffer)
+        self.correlation = correlation
         self.buffer = buffer
         self.outbox = outbox
         self.waiting = waiting
@@ -120,11 +128,31 @@ final class TailSamplingProcessor: Processor {
         return TailStatus(buffer, metrics, PolicyCounters(registry, program.names), program).json
     }
 
-    func start() throws {}
+    private static func storage(
+        _ settings: TailSamplingSettings, _ id: ComponentID, _ number: Int, _ environment: ComponentEnvironment,
+        _ now: @escaping @Sendable () -> Int64
+    ) throws -> TailStorage? {
+        guard let wanted = settings.storage else { return nil }
+        guard let found = environment.storages[wanted] else {
+            throw StorageError(.missing, "there is no storage extension \"\(wanted)\" for \"\(id)\"")
+        }
+        return TailStorage(
+            found, id: id, number: number, settings.rules, environment: environment, uptime: now)
+    }
+
+    /// Has back what the storage holds, if there is one.
+    func start() throws {
+        if let outbox = correlation.logsOutbox { buffer.setLogsOutbox(outbox) }
+        try buffer.open()
+    }
 
     func stop(deadline: ContinuousClock.Instant) async {
         guard waiting.close() else { return }
-        buffer.shutDown()
+        defer { correlation.remove(buffer) }
+        buffer.shutDown(dropsHeld: current.withLock { $0.settings.rules.dropsAtShutdown })
         await outbox.drain(deadline: deadline)
+        guard buffer.isDurable else { return }
+        await correlation.logsOutbox?.drain(deadline: deadline)
+        buffer.close()
     }
 }

@@ -1,4 +1,5 @@
 package import Config
+internal import Pipeline
 package import Sampling
 
 /// What a `tail_sampling` section sets.
@@ -15,6 +16,8 @@ package struct TailSamplingSettings: Sendable {
     package var maximumBytes: Int?
     /// `block_on_overflow`: requests wait for room; otherwise the oldest trace is decided about.
     package var blocksOnOverflow = false
+    /// `storage`: the extension that has what is held on a disk too.
+    package var storage: ComponentID?
     /// `num_shards`; nil is one for each core.
     package var shards: Int?
 
@@ -29,9 +32,9 @@ package struct TailSamplingSettings: Sendable {
         rules.countsOnce = section.bool("count_once") ?? true
         let unmatched = section.section("log_correlation").choice("unmatched", ["keep", "drop"])
         rules.keepsUnmatchedLogs = unmatched != "drop"
-        for key in ["tail_storage", "storage"] {
-            section.refuse(key, because: "traces are held in memory, bounded by maximum_buffer_bytes")
-        }
+        storage = section.reference("storage", role: StorageName.role)
+        section.refuse(
+            "tail_storage", because: "traces are held in memory, and with \"storage\" on a disk too")
         rules.evaluatesAtIngest =
             section.choice("sampling_strategy", ["trace-complete", "span-ingest"]) == "span-ingest"
         stopsAtFirstMatch = section.bool("sample_on_first_match") ?? false
@@ -98,6 +101,7 @@ package struct TailSamplingSettings: Sendable {
         var keys: [String] = []
         if rules.evaluatesAtIngest != former.rules.evaluatesAtIngest { keys.append("sampling_strategy") }
         if shards != former.shards { keys.append("num_shards") }
+        if storage != former.storage { keys.append("storage") }
         if rules.sampledCacheSize != former.rules.sampledCacheSize
             || rules.nonSampledCacheSize != former.rules.nonSampledCacheSize
         {

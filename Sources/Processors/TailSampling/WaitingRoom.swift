@@ -46,17 +46,9 @@ final class WaitingRoom: Sendable {
             return .later
         }
         switch admission {
-        case .now(let buffer): Self.put(batch, receipt, into: buffer)
+        case .now(let buffer): buffer.take(batch, receipt)
         case .later: break
         case .never(let error): receipt.refuse(error)
-        }
-    }
-
-    private static func put(_ batch: TelemetryBatch, _ receipt: Receipt, into buffer: TailBuffer) {
-        if buffer.take(batch) {
-            receipt.accept()
-        } else {
-            receipt.refuse(ConsumeError(.memoryLimit, "tail_sampling: no memory", retryAfter: .seconds(1)))
         }
     }
 
@@ -73,7 +65,7 @@ final class WaitingRoom: Sendable {
             }
             guard let (waiter, buffer) = next else { return }
             if let buffer {
-                Self.put(waiter.batch, waiter.receipt, into: buffer)
+                buffer.take(waiter.batch, waiter.receipt)
             } else {
                 let message = "tail_sampling: no room within \(TailSamplingSettings.overflowTimeout)"
                 waiter.receipt.refuse(ConsumeError(.deadlineExceeded, message, retryAfter: .seconds(1)))

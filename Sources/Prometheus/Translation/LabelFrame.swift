@@ -1,3 +1,5 @@
+internal import OTLP
+
 /// Who wins when two labels have one name: the higher rank. Attributes among each other are joined.
 enum LabelRank: UInt8, BitwiseCopyable {
     /// Only where there is nothing else.
@@ -71,7 +73,7 @@ struct TextSlice: BitwiseCopyable {
         count = text.utf8CodeUnitCount
     }
 
-    init(_ cursor: WireCursor) {
+    init(_ cursor: FieldCursor) {
         base = cursor.at
         count = cursor.count
     }

@@ -74,11 +74,12 @@ package struct OTLPGRPCService: HTTPService {
             return .answer(
                 GRPCFormat.failure(.unimplemented, "unsupported grpc-encoding; supported: gzip, zstd, identity"))
         }
-        guard let lease = intake.lease(announced: length) else {
-            route.metrics.requestsRefused.add()
-            return .answer(failure(intake.memoryLimitReached))
+        do throws(ConsumeError) {
+            let lease = try intake.lease(announced: length, for: head.clientKey, on: route)
+            return .body(limit: settings.maximumMessageSize + HTTPBodyFraming.prefixBytes, lease: lease)
+        } catch {
+            return .answer(failure(error))
         }
-        return .body(limit: settings.maximumMessageSize + HTTPBodyFraming.prefixBytes, lease: lease)
     }
 
     package func unauthenticated(_ head: HTTPHead, _ failure: AuthenticationFailure) -> HTTPAnswer {
@@ -128,8 +129,8 @@ package struct OTLPGRPCService: HTTPService {
             let batch = try intake.batch(of: wire, route.signal)
             let answer = FirstAnswer(responder)
             if let timeout = GRPCFormat.timeout(head) { answer.expire(after: timeout) }
-            let metadata = settings.metadata.metadata(of: head)
-            intake.deliver(batch, to: route, metadata: metadata) { [self] outcome in
+            let context = RequestContext(metadata: settings.metadata.metadata(of: head), client: head.clientKey)
+            intake.deliver(batch, to: route, context: context) { [self] outcome in
                 switch outcome {
                 case .accepted(let rejected, let reason):
                     let response = OTLPFormat.response(route.signal, rejected: rejected, reason)

@@ -55,21 +55,17 @@ package struct OTLPHTTPService: HTTPService {
             let message = "request body of \(length) bytes is larger than the memory limit of \(budget.softLimit)"
             return .answer(decorate(format.failure(413, .resourceExhausted, message), head))
         }
-        guard let lease = intake.lease(announced: length) else {
-            route.metrics.requestsRefused.add()
-            return .answer(decorate(overloaded(format), head))
+        do throws(ConsumeError) {
+            let lease = try intake.lease(announced: length, for: head.clientKey, on: route)
+            return .body(limit: settings.maximumBodySize, lease: lease)
+        } catch {
+            return .answer(decorate(format.failure(error), head))
         }
-        return .body(limit: settings.maximumBodySize, lease: lease)
     }
 
     private func unknownPath(_ head: HTTPHead) -> HTTPAnswer {
         let known = routes.keys.sorted().joined(separator: ", ")
         return decorate(.text(404, "404 page not found; OTLP/HTTP is served at: \(known)\n"), head)
-    }
-
-    private func overloaded(_ format: OTLPFormat) -> HTTPAnswer {
-        format.failure(
-            ConsumeError(.memoryLimit, "memory limit reached, try again later", retryAfter: budget.retryAfter))
     }
 
     /// A browser asks without credentials what it may send.
@@ -94,7 +90,7 @@ package struct OTLPHTTPService: HTTPService {
     package func outOfMemory(_ head: HTTPHead) -> HTTPAnswer {
         let format = OTLPFormat(contentType: head.headers["content-type"]) ?? .protobuf
         routes[head.path]?.metrics.requestsRefused.add()
-        return decorate(overloaded(format), head)
+        return decorate(format.failure(intake.overloaded), head)
     }
 
     /// Adds the CORS fields that the request's origin may see.
@@ -116,8 +112,8 @@ package struct OTLPHTTPService: HTTPService {
             let inflated = try inflate(body, encoding: head.headers["content-encoding"])
             let wire = try format.wireBytes(of: inflated, signal: route.signal, limit: settings.maximumBodySize)
             let batch = try intake.batch(of: wire, route.signal)
-            let metadata = settings.metadata.metadata(of: head)
-            intake.deliver(batch, to: route, metadata: metadata) { [self] outcome in
+            let context = RequestContext(metadata: settings.metadata.metadata(of: head), client: head.clientKey)
+            intake.deliver(batch, to: route, context: context) { [self] outcome in
                 switch outcome {
                 case .accepted(let rejected, let reason):
                     responder.send(decorate(format.success(route.signal, rejected: rejected, reason), head))

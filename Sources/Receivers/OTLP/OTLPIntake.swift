@@ -8,6 +8,7 @@ package struct OTLPRoute: Sendable {
     package var signal: Signal
     package var consumer: any Consumer
     package var metrics: ReceiverMetrics
+    let door = AdmissionDoor()
 
     package init(signal: Signal, consumer: any Consumer, metrics: ReceiverMetrics) {
         self.signal = signal
@@ -44,10 +45,26 @@ struct OTLPIntake: Sendable {
 
     /// Room for a body.
     ///
-    /// - Parameter announced: its length; nil when it is not known.
-    /// - Returns: nil when the memory budget has no room for it.
-    func lease(announced: Int?) -> MemoryLease? {
-        budget.lease(min(announced ?? Self.firstLease, Self.firstLease), announced: announced ?? 0)
+    /// - Parameters:
+    ///   - announced: its length; nil when it is not known.
+    ///   - client: who sends it.
+    ///   - route: where its data will go.
+    /// - Throws: when the memory budget has no room for it, or the route's queue will have none. It is counted.
+    func lease(announced: Int?, for client: ClientKey, on route: OTLPRoute) throws(ConsumeError) -> MemoryLease {
+        do throws(ConsumeError) {
+            let ticket = try route.door.admit(client)
+            let first = min(announced ?? Self.firstLease, Self.firstLease)
+            if let lease = budget.lease(first, announced: announced ?? 0, for: client, ticket: ticket) { return lease }
+            throw overloaded
+        } catch {
+            route.metrics.requestsRefused.add()
+            throw error
+        }
+    }
+
+    /// The memory budget has no room.
+    var overloaded: ConsumeError {
+        ConsumeError(.memoryLimit, "memory limit reached, try again later", retryAfter: budget.retryAfter)
     }
 
     /// The body without its compression. The memory lease goes along.
@@ -83,7 +100,7 @@ struct OTLPIntake: Sendable {
 
     /// Hands the batch to the route's pipeline and counts how it ended. `completion` runs once, on any thread.
     func deliver(
-        _ batch: TelemetryBatch, to route: OTLPRoute, metadata: [String: [String]],
+        _ batch: TelemetryBatch, to route: OTLPRoute, context: RequestContext,
         _ completion: @escaping @Sendable (Outcome) -> Void
     ) {
         let rejected = batch.rejectedCount
@@ -97,6 +114,7 @@ struct OTLPIntake: Sendable {
         }
         let receipt = Receipt(withRejections: { error, left in
             if let error {
+                route.door.note(error)
                 error.isRetryable ? metrics.refusedItems.add(count) : metrics.failedItems.add(count)
                 error.isRetryable ? metrics.requestsRefused.add() : metrics.requestsFailed.add()
                 completion(.failed(error))
@@ -106,7 +124,9 @@ struct OTLPIntake: Sendable {
                 completion(.accepted(rejected: rejected + (left?.count ?? 0), reason: left?.reason))
             }
         })
-        route.consumer.consume(batch, context: RequestContext(metadata: metadata), receipt: receipt)
+        let ticket = (batch.bytes.accounting as? MemoryLease)?.ticket
+        route.consumer.consume(batch, context: context, receipt: receipt)
+        ticket?.leave()
     }
 
     /// Counts a request that was refused before any pipeline saw it.

@@ -6,6 +6,10 @@ package struct KeptRequest: Sendable {
     package let bytes: WireBytes
     /// Spans or log records in it.
     package let items: Int
+    /// Runs of a durable buffer's log that it has, and decisions that are done with once the next stage has taken this
+    /// request and those before it.
+    package var runs: [RecordRuns] = []
+    package var decisions: [DecisionEntry] = []
 }
 
 /// Puts kept spans, or kept log records, together to requests: both kinds of request have the same field numbers. One
@@ -21,6 +25,8 @@ struct KeptSpans: ~Copyable {
     private var resourceStart = 0
     private var scopeStart = 0
     private var finished: [KeptRequest] = []
+    private var runs: [RecordRuns] = []
+    private var decisions: [DecisionEntry] = []
     /// Spans that did not fit into memory.
     private(set) var lostSpans = 0
     private let account: Accounting?
@@ -58,10 +64,12 @@ struct KeptSpans: ~Copyable {
     /// - Parameters:
     ///   - attributes: encoded fields that each span gets in addition.
     ///   - repeats: places in the run, ascending, of spans whose cost is counted on another span.
+    ///   - record: which record of the buffer's log the run is from; nil without a log.
     mutating func append(
         _ run: UnsafeRawBufferPointer, spans count: Int, of envelope: EnvelopeTable.Envelope, _ edit: Edit,
-        attributes: UnsafeRawBufferPointer, repeats: ArraySlice<Int> = []
+        attributes: UnsafeRawBufferPointer, repeats: ArraySlice<Int> = [], record: UInt32? = nil
     ) {
+        if let record { runs.note(record) }
         if openHash != envelope.hash { open(envelope) }
         if edit.isPlain, attributes.count == 0, repeats.isEmpty {
             writer.append(run)
@@ -70,6 +78,15 @@ struct KeptSpans: ~Copyable {
         }
         spans += count
         if writer.count >= Self.targetBytes { finish() }
+    }
+
+    /// What was appended last is all of a trace up to a record, or all that came late: `entry` goes along with it.
+    mutating func note(_ entry: DecisionEntry) {
+        if spans > 0 {
+            decisions.note(entry)
+        } else if let last = finished.indices.last {
+            finished[last].decisions.note(entry)
+        }
     }
 
     private mutating func open(_ envelope: EnvelopeTable.Envelope) {
@@ -99,13 +116,16 @@ struct KeptSpans: ~Copyable {
             // A copy of the right size: what the writer has beyond its content would be held too.
             let bytes = WireBytes(copying: writer.bytes, accounting: account?(writer.count))
             if bytes.count == writer.count {
-                finished.append(KeptRequest(bytes: bytes, items: spans))
+                finished.append(KeptRequest(bytes: bytes, items: spans, runs: runs, decisions: decisions))
             } else {
                 lostSpans += spans
             }
             writer.removeAll()
         }
         spans = 0
+        // What is lost stays in the log, if there is one, and is decided about again at the next start.
+        if !runs.isEmpty { runs = [] }
+        if !decisions.isEmpty { decisions = [] }
     }
 
     /// The requests that are complete, each once.
@@ -124,7 +144,7 @@ struct KeptSpans: ~Copyable {
         var repeats = repeats
         var place = 0
         while let key = fields.key() {
-            guard key == 0x12, var span = fields.payload() else { return }
+            guard key == 0x12, var span = fields.bytes() else { return }
             let start = writer.count
             if repeats.first == place {
                 repeats.removeFirst()
@@ -150,9 +170,9 @@ struct KeptSpans: ~Copyable {
         while let key = fields.key() {
             var isCost = false
             if key == 0x4A {
-                guard let attribute = fields.payload() else { break }
+                guard let attribute = fields.bytes() else { break }
                 isCost = KeyValue(attribute).map { CallState.isCost($0.key) } ?? false
-            } else if !fields.skip(key) {
+            } else if !fields.skip(key & 7) {
                 break
             }
             if !isCost { stripped.append(UnsafeRawBufferPointer(start: from, count: fields.at - from)) }
@@ -172,10 +192,10 @@ struct KeptSpans: ~Copyable {
         var from = fields.at
         while let key = fields.key() {
             if key == 0x1A {
-                guard let payload = fields.payload() else { break }
+                guard let payload = fields.bytes() else { break }
                 state = payload
             } else {
-                guard fields.skip(key) else { break }
+                guard fields.skip(key & 7) else { break }
                 writer.append(UnsafeRawBufferPointer(start: from, count: fields.at - from))
             }
             from = fields.at

@@ -89,7 +89,7 @@ struct RepeatedCalls: ~Copyable {
             let scope = SpanScope(scopeSpans: envelope.scope, mapping: mapping)
             guard var fields = FieldCursor(run) else { return }
             while let key = fields.key() {
-                guard key == 0x12, let span = fields.payload() else { return }
+                guard key == 0x12, let span = fields.bytes() else { return }
                 add(span, scope)
                 place += 1
             }
@@ -183,9 +183,9 @@ enum CallState: UInt8, Sendable {
         guard var fields = FieldCursor(span) else { return }
         while let key = fields.key() {
             if key == 0x4A {
-                guard let attribute = fields.payload() else { return }
+                guard let attribute = fields.bytes() else { return }
                 if let found = CallState(attribute: attribute) { note(found) }
-            } else if !fields.skip(key) {
+            } else if !fields.skip(key & 7) {
                 return
             }
         }

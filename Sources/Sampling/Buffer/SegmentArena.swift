@@ -4,7 +4,7 @@ internal import Glibc
 /// are `spans` fields of a `ScopeSpans`, or `log_records` fields of a `ScopeLogs`, which have the same number; key and
 /// length included, as they leave again.
 struct Segment {
-    static let headerBytes = 24
+    static let headerBytes = 28
     /// In `trace`, when nobody holds the segment any more.
     static let dead = UInt32.max
 
@@ -17,11 +17,14 @@ struct Segment {
     var bytes: UInt32
     /// Spans in the run, or log records with `logFlag`.
     private var count: UInt32
+    /// Which record of the buffer's log it is from: the low half of the sequence. 0 in a buffer without one.
+    var record: UInt32
 
     private static let logFlag: UInt32 = 1 << 31
 
-    init(bytes: Int, items: Int, areLogs: Bool) {
+    init(bytes: Int, items: Int, areLogs: Bool, record: UInt32) {
         next = nil
+        self.record = record
         trace = Self.dead
         envelope = 0
         self.bytes = UInt32(bytes)
@@ -209,10 +212,13 @@ struct SegmentArena: ~Copyable {
         munmap(chunk, mapped)
     }
 
+    /// Chunks that `trim` gives back at once: 128 MiB, some milliseconds in which the arena's requests wait.
+    private static let mostTrimmed = 512
+
     /// Gives back most of the chunks, at least one, that were spare all the time since the last call: three of four, so that
     /// after a burst little is left in a few seconds, and load that comes in waves keeps some.
     mutating func trim() {
-        var surplus = leastSpare - leastSpare / 4
+        var surplus = min(leastSpare - leastSpare / 4, Self.mostTrimmed)
         while surplus > 0, let chunk = spare {
             spare = chunk.pointee.next
             spareCount -= 1

@@ -60,6 +60,8 @@ package enum DecisionTrigger: Int, Sendable, CaseIterable {
     case bufferBytes
     /// The memory budget is used up, and it was the oldest.
     case memory
+    /// The log on the disk is nearly full, and it was among those that keep its oldest part.
+    case storage
     case shutdown
     /// Spans of a trace that had been decided about.
     case late
@@ -78,6 +80,7 @@ package enum DecisionTrigger: Int, Sendable, CaseIterable {
         case .traceCount: "num_traces"
         case .bufferBytes: "buffer_bytes"
         case .memory: "memory"
+        case .storage: "storage"
         case .shutdown: "shutdown"
         case .late: "late"
         }

@@ -162,6 +162,9 @@ extension TailShard {
         verdict.policy = verdict.policy.map { Int(known.policy($0)) }
         counts.triggers[trigger.rawValue] += 1
         counts.removalAges.append(Double(now - record.firstSeen) * 1e-9)
+        var entry = DecisionEntry(
+            high: record.high, low: record.low, upTo: sequence, isAboutSpans: true, isAboutLogs: true,
+            outcome: verdict.isSampled ? .sampled : .notSampled, decided: Self.second(now))
         switch verdict.decision {
         case .sampled: counts.sampledTraces += 1
         case .dropped: counts.droppedTraces += 1
@@ -173,6 +176,7 @@ extension TailShard {
                 rejected: verdict.threshold?.rejected ?? DecisionCache.Detail.unknown,
                 policy: Int32(verdict.policy ?? -1), hash: verdict.randomness == nil ? 0 : known.hash)
             sampledCache.insert(record.high, record.low, second: Self.second(now), detail: detail)
+            entry.describe(detail)
         } else {
             counts.discardedSpans += Int(record.spans)
             nonSampledCache.insert(record.high, record.low, second: Self.second(now))
@@ -199,10 +203,15 @@ extension TailShard {
                 }
                 place = end
             }
-            if isKept { emit(segment, envelope, verdict, trigger, (record.high, record.low), repeats: ofRun) }
+            if isKept {
+                emit(segment, envelope, verdict, trigger, (record.high, record.low), repeats: ofRun)
+            } else if isDurable {
+                done.note(segment.pointee.record)
+            }
             envelopes.release(envelope)
             arena.release(segment)
         }
+        if isDurable { settle(entry, isKept: isKept, logs: record.logs) }
         repeated.clear()
         table.remove(slot)
     }
@@ -216,8 +225,10 @@ extension TailShard {
         let areLogs = segment.pointee.areLogs
         if settings.writesReason || settings.isDryRun { writeReason(verdict, trigger, field: areLogs ? 6 : 9) }
         if areLogs {
-            return keptLogs.append(
-                segment.content, spans: segment.pointee.items, of: envelopes[envelope], .none, attributes: reason.bytes)
+            keptLogs.append(
+                segment.content, spans: segment.pointee.items, of: envelopes[envelope], .none, attributes: reason.bytes,
+                record: isDurable ? segment.pointee.record : nil)
+            return
         }
         let edit = KeptSpans.Edit(
             threshold: verdict.threshold, randomness: verdict.randomness,
@@ -225,7 +236,7 @@ extension TailShard {
             writesThreshold: settings.writesThreshold && !settings.isDryRun)
         kept.append(
             segment.content, spans: segment.pointee.items, of: envelopes[envelope], edit,
-            attributes: reason.bytes, repeats: repeats)
+            attributes: reason.bytes, repeats: repeats, record: isDurable ? segment.pointee.record : nil)
     }
 
     // MARK: Reasons

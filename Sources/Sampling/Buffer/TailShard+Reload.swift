@@ -24,29 +24,39 @@ struct KnownNames {
         hash == 0 || Int(hash) > hashes.count ? nil : SaltedHash.randomness(hashes[Int(hash) - 1].hash(id))
     }
 
+    /// What entries of decisions refer to by number.
+    var names: DecisionNames {
+        var names = DecisionNames()
+        names.policies = policies
+        names.hashes = hashes.map(\.start)
+        return names
+    }
+
+    /// What stands here for a name, or a hash, of decisions that were taken earlier.
+    mutating func index(ofPolicy name: String) -> Int32 {
+        if let known = policies.firstIndex(of: name) { return Int32(known) }
+        policies.append(name)
+        return Int32(policies.count - 1)
+    }
+
+    mutating func index(ofHash start: UInt64) -> UInt8 { index(of: SaltedHash(start: start)) }
+
+    /// The index + 1; 0 when there is no room.
+    private mutating func index(of hash: SaltedHash) -> UInt8 {
+        if let known = hashes.firstIndex(of: hash) { return UInt8(known + 1) }
+        guard hashes.count < Int(UInt8.max) else { return 0 }
+        hashes.append(hash)
+        return UInt8(hashes.count)
+    }
+
     /// Another program is the present one.
     mutating func note(_ program: PolicyProgram) {
-        ofProgram = program.names.map { name in
-            if let known = policies.firstIndex(of: name) { return Int32(known) }
-            policies.append(name)
-            return Int32(policies.count - 1)
-        }
+        ofProgram = program.names.map { index(ofPolicy: $0) }
         noteHash(program)
     }
 
     private mutating func noteHash(_ program: PolicyProgram) {
-        guard let new = program.hash else {
-            hash = 0
-            return
-        }
-        if let known = hashes.firstIndex(of: new) {
-            hash = UInt8(known + 1)
-        } else if hashes.count < Int(UInt8.max) {
-            hashes.append(new)
-            hash = UInt8(hashes.count)
-        } else {
-            hash = 0
-        }
+        hash = program.hash.map { index(of: $0) } ?? 0
     }
 }
 

@@ -25,16 +25,25 @@ package struct TailShard: ~Copyable {
     var touched: [UInt32] = []
     var counts = TailCounts()
     var tallies: [PolicyTally]
+    /// Whether a log has what is held, and is to be told what is done with.
+    let isDurable: Bool
+    /// The record that the present, or last, request is.
+    var sequence: UInt64 = 0
+    var done: [RecordRuns] = []
+    var decided: [DecisionEntry] = []
 
     /// - Parameters:
     ///   - share: of how many shards this is one; the caches are divided.
     ///   - seed: random.
+    ///   - isDurable: whether `takeSettled`, and the requests that are kept, say what is done with.
     ///   - account: counts the bytes of a kept request for as long as what it returns lives.
     package init(
         _ settings: TailSettings, _ program: PolicyProgram, share: Int = 1, seed: (UInt64, UInt64),
+        isDurable: Bool = false,
         account: (@Sendable (Int) -> (any AnyObject & Sendable)?)? = nil
     ) {
         self.settings = settings
+        self.isDurable = isDurable
         kept = KeptSpans(account)
         keptLogs = KeptSpans(account)
         self.program = program
@@ -100,7 +109,11 @@ package struct TailShard: ~Copyable {
     // MARK: Spans in
 
     /// Begins a request. Runs that follow belong to it until `endRequest`.
-    package mutating func beginRequest() {
+    ///
+    /// - Parameter sequence: its record in the buffer's log, if there is one. Sequences ascend. Each run is said to be done
+    ///   with once.
+    package mutating func beginRequest(_ sequence: UInt64 = 0) {
+        self.sequence = sequence
         generation &+= 1
         if generation == 0 { generation = 1 }
     }
@@ -127,11 +140,11 @@ package struct TailShard: ~Copyable {
         if slot == TraceTable.none {
             if let taken = addLate(batch, items, high, low, envelope, now) { return taken }
             slot = table.insert(high, low, now: now)
-            guard slot != TraceTable.none else { return false }
+            guard slot != TraceTable.none else { return refuseRun() }
         }
         guard let segment = copy(batch, items, areLogs: false), let record = append(segment, slot, envelope) else {
             removeIfEmpty(slot)
-            return false
+            return refuseRun()
         }
         if record.pointee.spans == 0 { begin(slot, record, now) }
         record.pointee.bytes += Int(segment.pointee.bytes)
@@ -179,7 +192,8 @@ package struct TailShard: ~Copyable {
     ) -> UnsafeMutablePointer<Segment>? {
         let bytes = batch.encodedSize(ofItems: items)
         guard let segment = arena.allocate(bytes) else { return nil }
-        segment.initialize(to: Segment(bytes: bytes, items: items.count, areLogs: areLogs))
+        let record = UInt32(truncatingIfNeeded: sequence)
+        segment.initialize(to: Segment(bytes: bytes, items: items.count, areLogs: areLogs, record: record))
         var target = segment.payload
         for item in batch.items[items] {
             target.storeBytes(of: 0x12, as: UInt8.self)
@@ -206,7 +220,7 @@ package struct TailShard: ~Copyable {
     ) -> Bool? {
         let second = Self.second(now)
         if let entry = sampledCache.find(high, low, second: second), let detail = entry.detail {
-            guard let segment = copy(batch, items, areLogs: false) else { return false }
+            guard let segment = copy(batch, items, areLogs: false) else { return refuseRun() }
             counts.lateSampledSpans += items.count
             counts.lateAges.append(Double(second - min(entry.decided, second)))
             let threshold = Threshold(rejected: detail.rejected)
@@ -215,15 +229,19 @@ package struct TailShard: ~Copyable {
                 randomness: known.randomness(detail.hash, (high, low)))
             emit(segment, envelope, verdict, .late, (high, low))
             arena.release(segment)
+            if isDurable { kept.note(lateEntry((high, low), .sampled, entry, isAboutSpans: true)) }
             return true
         }
         if let entry = nonSampledCache.find(high, low, second: second) {
             counts.lateAges.append(Double(second - min(entry.decided, second)))
             counts.lateDiscardedSpans += items.count
             if settings.isDryRun {
-                guard let segment = copy(batch, items, areLogs: false) else { return false }
+                guard let segment = copy(batch, items, areLogs: false) else { return refuseRun() }
                 emit(segment, envelope, Verdict(decision: .notSampled), .late, (high, low))
                 arena.release(segment)
+                if isDurable { kept.note(lateEntry((high, low), .notSampled, entry, isAboutSpans: true)) }
+            } else {
+                finishRun()
             }
             return true
         }
@@ -305,7 +323,7 @@ package struct TailShard: ~Copyable {
             if current.pointee.areLogs { continue }
             guard var fields = FieldCursor(current.pointee.bytes > 0 ? current.content : .nothing) else { continue }
             while let key = fields.key() {
-                guard key == 0x12, let span = fields.payload() else { break }
+                guard key == 0x12, let span = fields.bytes() else { break }
                 if Self.isRoot(span) { return true }
             }
         }
@@ -317,9 +335,9 @@ package struct TailShard: ~Copyable {
         var isRoot = true
         while let key = fields.key() {
             if key == 0x22 {
-                guard let parent = fields.payload() else { return false }
+                guard let parent = fields.bytes() else { return false }
                 isRoot = parent.allSatisfy { $0 == 0 }
-            } else if !fields.skip(key) {
+            } else if !fields.skip(key & 7) {
                 return false
             }
         }

@@ -2,7 +2,9 @@
 struct SaltedHash: Sendable, Equatable {
     private static let prime: UInt64 = 0x0000_0100_0000_01B3
     /// The hash after the salt.
-    private let start: UInt64
+    let start: UInt64
+
+    init(start: UInt64) { self.start = start }
 
     init(salt: String) {
         var hash: UInt64 = 0xCBF2_9CE4_8422_2325

@@ -1,3 +1,5 @@
+internal import OTLP
+
 /// What is known about one trace: gathered in one pass over its spans, then asked by the policies. The memory is used
 /// again for the next trace. One owner; not thread-safe.
 struct TraceFacts: ~Copyable {
@@ -104,13 +106,13 @@ struct TraceFacts: ~Copyable {
     ) {
         guard var outer = FieldCursor(fields) else { return }
         while let key = outer.key() {
-            guard key == 0x0A, let resource = outer.payload() else {
-                if key == 0x0A || !outer.skip(key) { return }
+            guard key == 0x0A, let resource = outer.bytes() else {
+                if key == 0x0A || !outer.skip(key & 7) { return }
                 continue
             }
             guard var inner = FieldCursor(resource) else { continue }
             while let field = inner.key() {
-                guard field == 0x0A, let attribute = inner.payload() else {
+                guard field == 0x0A, let attribute = inner.bytes() else {
                     if field == 0x0A || !inner.skip(field) { return }
                     continue
                 }
@@ -132,7 +134,7 @@ struct TraceFacts: ~Copyable {
         bytes += run.count
         guard var fields = FieldCursor(run) else { return }
         while let key = fields.key() {
-            guard key == 0x12, let span = fields.payload() else { return }
+            guard key == 0x12, let span = fields.bytes() else { return }
             add(span: span, resourceBits)
         }
     }
@@ -195,7 +197,7 @@ struct TraceFacts: ~Copyable {
         while let key = fields.key() {
             switch key {
             case 0x4A:
-                guard let attribute = fields.payload() else { return }
+                guard let attribute = fields.bytes() else { return }
                 if let state = CallState(attribute: attribute) { header.call.note(state) }
                 if plan.wantsAttributes, let pair = KeyValue(attribute) { test(pair, isSpan: true, &found) }
             case 0x39:
@@ -205,19 +207,19 @@ struct TraceFacts: ~Copyable {
                 guard let time = fields.fixed64() else { return }
                 header.end = time
             case 0x22:
-                guard let parent = fields.payload() else { return }
+                guard let parent = fields.bytes() else { return }
                 header.isRoot = parent.allSatisfy { $0 == 0 }
             case 0x1A:
-                guard let state = fields.payload() else { return }
+                guard let state = fields.bytes() else { return }
                 header.traceState = state
             case 0x7A:
-                guard let status = fields.payload() else { return }
+                guard let status = fields.bytes() else { return }
                 header.status = Self.status(status)
             case 0x85:
                 guard let flags = fields.fixed32() else { return }
                 header.flags = flags
             default:
-                if !fields.skip(key) { return }
+                if !fields.skip(key & 7) { return }
             }
         }
     }
@@ -229,7 +231,7 @@ struct TraceFacts: ~Copyable {
             if key == 0x18 {
                 guard let value = fields.varint() else { break }
                 code = value
-            } else if !fields.skip(key) {
+            } else if !fields.skip(key & 7) {
                 break
             }
         }

@@ -8,29 +8,56 @@ internal import Storage
 internal import Telemetry
 internal import Temporality
 
-/// Makes the components of a plan and joins them, from the exporters up. Starts nothing.
+/// Makes the components of a plan and joins them, from the exporters up, with those of a running graph that go on.
+/// Starts and changes nothing.
 struct GraphBuilder {
-    private let plan: GraphPlan
-    private var environment: ComponentEnvironment
-    private let workers: NIOThreadPool
-    private var graph = RunningGraph()
-    private var exporters: [ComponentID: any Exporter] = [:]
-    private var deltas: [ComponentID: DeltaStreams] = [:]
-    private var endpoints: [EndpointKey: any Consumer] = [:]
-    private var connectors: [ComponentID: any Connector] = [:]
-    private var entries: [PipelineID: any Consumer] = [:]
-
-    /// An exporter has one queue for each signal and each way of batching that pipelines ask of it.
-    private struct EndpointKey: Hashable {
-        var exporter: ComponentID
-        var signal: Signal
-        var batching: BatchProcessorSettings?
+    /// What becomes of a running graph that another one takes the place of.
+    struct Former {
+        let graph: RunningGraph
+        let diff: GraphDiff
+        let retired: RetiredQueues
     }
 
-    private init(_ plan: GraphPlan, _ environment: ComponentEnvironment, _ workers: NIOThreadPool) {
+    /// A joint of a kept part, with what it is to lead to.
+    struct Redirection {
+        let joint: Joint
+        let consumers: [any Consumer]
+    }
+
+    /// What a queue that goes on is to do.
+    struct QueueChange {
+        let delivery: Delivery
+        let settings: DeliverySettings
+        /// Nil for the present one.
+        let exporter: SharedExporter?
+        let workers: NIOThreadPool?
+    }
+
+    let plan: GraphPlan
+    let former: Former?
+    var environment: ComponentEnvironment
+    let workers: NIOThreadPool
+    private(set) var graph = RunningGraph()
+    private(set) var redirections: [Redirection] = []
+    var queueChanges: [QueueChange] = []
+    /// Queues that were out of use, and are taken back.
+    var revived: [Delivery] = []
+    /// The ways of batching that pipelines ask of an exporter, in order of first use: one queue each.
+    private var batchings: [EndpointUse: [BatchProcessorSettings?]] = [:]
+    private var made: [GraphIndex.EndpointKey: any Consumer] = [:]
+    private var entries: [PipelineID: [any Consumer]] = [:]
+
+    private struct EndpointUse: Hashable {
+        var exporter: ComponentID
+        var signal: Signal
+    }
+
+    init(_ plan: GraphPlan, _ environment: ComponentEnvironment, _ workers: NIOThreadPool, after former: Former? = nil)
+    {
         self.plan = plan
         self.environment = environment
         self.workers = workers
+        self.former = former
     }
 
     /// - Parameter workers: running threads for exports that do not block; they outlive the graph.
@@ -39,61 +66,123 @@ struct GraphBuilder {
         _ plan: GraphPlan, environment: ComponentEnvironment, workers: NIOThreadPool
     ) throws -> RunningGraph {
         var builder = GraphBuilder(plan, environment, workers)
-        try builder.makeExtensions()
-        for (_, pipeline) in plan.config.pipelines { _ = try builder.entry(of: pipeline) }
-        try builder.makeReceivers()
+        try builder.build()
         return builder.graph
     }
 
+    mutating func build() throws {
+        try makeExtensions()
+        for (_, pipeline) in plan.config.pipelines { _ = try entry(of: pipeline) }
+        try makeReceivers()
+    }
+
+    /// Whether a component of the running graph goes on.
+    func keeps(_ kind: CollectorConfig.Kind, _ id: ComponentID) -> Bool { former?.diff.keeps(kind, id) ?? false }
+
     private mutating func makeExtensions() throws {
+        // A registry of this graph's own, with those that go on: nobody sees half of a change.
+        if former != nil { environment.authenticators = AuthenticatorRegistry() }
+        graph.index.authenticators = environment.authenticators
         var storages: [ComponentID: any StorageExtension] = [:]
         for (id, prepared) in plan.extensions {
-            switch prepared {
-            case .running(_, let make):
-                let part = try make(id, environment)
-                environment.authenticators.add(part, id: id)
-                graph.extensions.append(part)
-            case .storage(let make):
-                let storage = try make(id, environment)
-                graph.extensions.append(storage)
-                storages[id] = storage
-            case .memoryLimit: continue
+            let part: any ServiceExtension
+            if keeps(.extensions, id), let known = former?.graph.index.extensions[id] {
+                part = known
+            } else {
+                switch prepared {
+                case .running(_, let make): part = try make(id, environment)
+                case .storage(let make): part = try make(id, environment)
+                case .memoryLimit: continue
+                }
             }
+            environment.authenticators.add(part, id: id)
+            storages[id] = part as? any StorageExtension
+            graph.extensions.append(part)
+            graph.index.extensions[id] = part
         }
         environment.storages = storages
     }
 
     private mutating func makeReceivers() throws {
         for (id, make) in plan.receivers {
-            var consumers: [Signal: [any Consumer]] = [:]
-            for (pipelineID, pipeline) in plan.config.pipelines
-            where pipeline.receivers.contains(where: { $0.id == id }) {
-                consumers[Signal(pipelineID.signal), default: []].append(try entry(of: pipeline))
-            }
+            let consumers = try pipelines(from: id)
             guard !consumers.isEmpty else { continue }
-            graph.receivers.append(try make(id, consumers.mapValues(FanOut.joining), environment))
+            let known = former?.graph.index.receivers[id]
+            let outputs = joints(known?.outputs ?? [:], consumers)
+            let part: any Receiver
+            if let known, keeps(.receivers, id), Set(known.outputs.keys) == Set(consumers.keys) {
+                part = known.part
+            } else {
+                environment.listeners.add(ending: "receiver/\(id)")
+                part = try make(id, outputs, environment)
+            }
+            graph.receivers.append(part)
+            graph.index.receivers[id] = GraphIndex.Source(part: part, outputs: outputs)
         }
     }
 
-    /// The first consumer of a pipeline. The plan has no cycles, so the recursion ends.
-    private mutating func entry(of pipeline: PipelineConfig) throws -> any Consumer {
+    /// What a receiver or connector hands on to, by signal.
+    private mutating func pipelines(from id: ComponentID) throws -> [Signal: [any Consumer]] {
+        var consumers: [Signal: [any Consumer]] = [:]
+        for (pipelineID, pipeline) in plan.config.pipelines where pipeline.receivers.contains(where: { $0.id == id }) {
+            consumers[Signal(pipelineID.signal), default: []] += try entry(of: pipeline)
+        }
+        return consumers
+    }
+
+    /// A joint for each signal: those that are there are to lead to the new consumers, so that requests that have come
+    /// in already find a way on.
+    private mutating func joints(
+        _ known: [Signal: Joint], _ consumers: [Signal: [any Consumer]]
+    ) -> [Signal: Joint] {
+        var result: [Signal: Joint] = [:]
+        for (signal, consumers) in consumers { result[signal] = joint(known[signal], consumers) }
+        return result
+    }
+
+    private mutating func joint(_ known: Joint?, _ consumers: [any Consumer]) -> Joint {
+        guard let known else { return Joint(consumers) }
+        if !known.leads(to: consumers) { redirections.append(Redirection(joint: known, consumers: consumers)) }
+        return known
+    }
+
+    /// The first consumers of a pipeline. The plan has no cycles, so the recursion ends.
+    private mutating func entry(of pipeline: PipelineConfig) throws -> [any Consumer] {
         if let known = entries[pipeline.id] { return known }
         let signal = Signal(pipeline.id.signal)
         let batching = plan.batching(of: pipeline)
-        var ends: [any Consumer] = []
+        var next: [any Consumer] = []
         for reference in pipeline.exporters {
-            if let end = try end(reference.id, signal, batching) { ends.append(end) }
+            if let end = try end(reference.id, signal, batching) { next.append(end) }
         }
-        var next = FanOut.joining(ends)
         for reference in pipeline.processors.reversed() {
             guard case .stage(let make, _)? = plan.processors[reference.id] else { continue }
-            let processor = try make(reference.id, signal, next, environment)
-            graph.processors.insert(processor, at: 0)
-            graph.stages[reference.id, default: []].append(processor)
-            next = processor
+            let key = GraphIndex.StageKey(pipeline: pipeline.id, processor: reference.id)
+            let isKept = keeps(.processors, reference.id)
+            let stage: GraphIndex.Stage
+            if isKept, let known = former?.graph.index.stages[key] {
+                stage = GraphIndex.Stage(processor: known.processor, output: joint(known.output, next))
+            } else {
+                let output = Joint(next)
+                var environment = environment
+                environment.shared = sharedParts(of: reference.id, isKept: isKept)
+                stage = GraphIndex.Stage(
+                    processor: try make(reference.id, signal, output, environment), output: output)
+            }
+            graph.processors.insert(stage.processor, at: 0)
+            graph.index.stages[key] = stage
+            graph.index.shared[reference.id] = sharedParts(of: reference.id, isKept: isKept)
+            next = [stage.processor]
         }
         entries[pipeline.id] = next
         return next
+    }
+
+    private mutating func sharedParts(of id: ComponentID, isKept: Bool) -> SharedParts {
+        if let known = graph.index.shared[id] { return known }
+        let parts = isKept ? former?.graph.index.shared[id] ?? SharedParts() : SharedParts()
+        graph.index.shared[id] = parts
+        return parts
     }
 
     private mutating func end(
@@ -101,94 +190,45 @@ struct GraphBuilder {
     ) throws -> (any Consumer)? {
         if plan.connectors[id] != nil { return try connector(id)?.input(signal) }
         guard let prepared = plan.exporters[id] else { return nil }
-        let key = EndpointKey(exporter: id, signal: signal, batching: batching)
-        if let known = endpoints[key] { return known }
-        let exporter = try exporters[id] ?? SharedExporter(prepared.make(id, environment))
-        exporters[id] = exporter
-        var endpoint: any Consumer
-        if let settings = prepared.delivery {
-            let delivery = makeDelivery(
-                settings, to: exporter, on: prepared.blocks ? nil : workers, id: id, signal, batching)
-            graph.deliveries.append(delivery)
-            endpoint = delivery
-        } else {
-            graph.immediateExporters.append(exporter)
-            endpoint = ImmediateDelivery(exporter)
-        }
-        if signal == .metrics, let limits = prepared.deltas {
-            let stage = DeltaStage(streams(of: id, limits), next: endpoint)
-            graph.processors.insert(stage, at: 0)
-            endpoint = stage
-        }
-        if let check = prepared.check { endpoint = CheckStage(check, next: endpoint) }
-        endpoints[key] = endpoint
-        return endpoint
+        let use = EndpointUse(exporter: id, signal: signal)
+        var ways = batchings[use] ?? []
+        let number = ways.firstIndex { $0 == batching } ?? ways.count
+        if number == ways.count { ways.append(batching) }
+        batchings[use] = ways
+        let key = GraphIndex.EndpointKey(exporter: id, signal: signal, number: number)
+        if let known = made[key] { return known }
+        let endpoint = try endpoint(key, prepared, batching)
+        if let delivery = endpoint.delivery { graph.deliveries.append(delivery) }
+        if let exporter = endpoint.immediate { graph.immediateExporters.append(exporter) }
+        if let deltas = endpoint.deltas { graph.processors.insert(deltas.stage, at: 0) }
+        graph.index.endpoints[key] = endpoint
+        made[key] = endpoint.input
+        return endpoint.input
     }
 
-    /// One for all queues of an exporter: what comes through several of them is one stream to the destination.
-    private mutating func streams(of id: ComponentID, _ limits: DeltaLimits) -> DeltaStreams {
-        if let known = deltas[id] { return known }
-        let labels: MetricRegistry.Labels = [("exporter", id.description)]
-        let made = DeltaStreams(limits, metrics: environment.metrics, labels: labels, budget: environment.budget)
-        DeltaStreams.registerGauges(limits, metrics: environment.metrics, labels: labels) { [made] }
-        deltas[id] = made
-        return made
-    }
-
-    private func makeDelivery(
-        _ settings: DeliverySettings, to exporter: any Exporter, on workers: NIOThreadPool?, id: ComponentID,
-        _ signal: Signal,
-        _ batching: BatchProcessorSettings?
-    ) -> Delivery {
-        var settings = settings
-        if let batching { settings.fold(batching) }
-        var labels = [(name: "exporter", value: id.description)]
-        let siblings = endpoints.keys.count { $0.exporter == id && $0.signal == signal }
-        if siblings > 0 { labels.append((name: "queue", value: String(siblings + 1))) }
-        let registry = environment.metrics
-        let telemetry = DeliveryTelemetry(
-            registry, labels: labels, signal: signal, logger: environment.logger("exporter", id))
-        let delivery = Delivery(
-            name: id.description, signal: signal, settings: settings, exporter: exporter,
-            scheduler: EventLoopScheduler(environment.eventLoops.next()), observer: telemetry,
-            workers: workers, storage: storage(settings.queue, id, signal, siblings))
-        DeliveryTelemetry.registerGauges(registry, labels: labels, signal: signal) { [weak delivery] in
-            delivery?.status ?? .empty
-        }
-        return delivery
-    }
-
-    /// The disk of a queue that has one.
-    private func storage(
-        _ queue: QueueSettings, _ id: ComponentID, _ signal: Signal, _ siblings: Int
-    ) -> DeliveryStorage? {
-        guard let storage = queue.storage.flatMap({ environment.storages[$0] }) else { return nil }
-        var name = StorageName.make("exporter", type: id.type, name: id.name, signal.rawValue)
-        var labels = [(name: "exporter", value: id.description), (name: "data_type", value: signal.rawValue)]
-        if siblings > 0 {
-            name += "_\(siblings + 1)"
-            labels.append((name: "queue", value: String(siblings + 1)))
-        }
-        let log = storage.log(named: name, dropsOldest: queue.dropsOldest)
-        StorageTelemetry.registerGauges(
-            environment.metrics, labels: labels, maximumBytes: log.options.maximumBytes
-        ) { [weak log] in log?.status ?? LogStatus() }
-        let telemetry = StorageTelemetry(
-            environment.metrics, labels: labels, logger: environment.logger("exporter", id))
-        return DeliveryStorage(log, telemetry: telemetry, budget: environment.budget)
+    /// The one instance of an exporter.
+    mutating func exporter(_ id: ComponentID, _ prepared: PreparedExporter) throws -> SharedExporter {
+        if let known = graph.index.exporters[id] { return known }
+        let kept = keeps(.exporters, id) ? former?.graph.index.exporters[id] : nil
+        let exporter = try kept ?? SharedExporter(prepared.make(id, environment))
+        graph.index.exporters[id] = exporter
+        return exporter
     }
 
     private mutating func connector(_ id: ComponentID) throws -> (any Connector)? {
-        if let known = connectors[id] { return known }
+        if let known = graph.index.connectors[id] { return known.part }
         guard let prepared = plan.connectors[id] else { return nil }
-        var consumers: [Signal: [any Consumer]] = [:]
-        for (pipelineID, pipeline) in plan.config.pipelines
-        where pipeline.receivers.contains(where: { $0.id == id }) {
-            consumers[Signal(pipelineID.signal), default: []].append(try entry(of: pipeline))
+        let consumers = try pipelines(from: id)
+        let known = former?.graph.index.connectors[id]
+        let outputs = joints(known?.outputs ?? [:], consumers)
+        let part: any Connector
+        if let known, keeps(.connectors, id), Set(known.outputs.keys) == Set(consumers.keys) {
+            part = known.part
+        } else {
+            part = try prepared.make(id, outputs, environment)
         }
-        let connector = try prepared.make(id, consumers.mapValues(FanOut.joining), environment)
-        connectors[id] = connector
-        graph.connectors.insert(connector, at: 0)
-        return connector
+        graph.index.connectors[id] = GraphIndex.Source(part: part, outputs: outputs)
+        graph.connectors.insert(part, at: 0)
+        return part
     }
 }

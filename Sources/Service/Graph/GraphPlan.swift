@@ -18,13 +18,17 @@ package struct GraphPlan: Sendable {
     private(set) var connectors: [ComponentID: PreparedConnector] = [:]
     private(set) var extensions: [(id: ComponentID, prepared: PreparedExtension)] = []
     let telemetry: TelemetrySettings
+    private var references: [ConfigReference] = []
     /// The tightest of the `memory_limiter`s in use, or the default.
     let memoryLimit: MemoryLimit
 
     /// Reads everything below the top level of a configuration.
     ///
+    /// - Parameter components: what it may name.
     /// - Returns: nil, with the reasons in `diagnostics`, when any part of it is wrong.
-    package init?(_ root: ConfigNode, into diagnostics: inout ConfigDiagnostics) {
+    package init?(
+        _ root: ConfigNode, components: ComponentSet = ComponentSet(), into diagnostics: inout ConfigDiagnostics
+    ) {
         guard let config = CollectorConfig.decode(root, into: &diagnostics) else { return nil }
         self.config = config
         let settings = ConfigSection.decode(config.telemetry, path: "service::telemetry", into: &diagnostics) {
@@ -34,7 +38,7 @@ package struct GraphPlan: Sendable {
         var supported: [ComponentID: Set<Signal>] = [:]
         var reader = ComponentReader(diagnostics: diagnostics)
         for (id, component) in config.receivers {
-            guard let factory = reader.find(component, among: Components.receivers, \.descriptor, .receivers) else {
+            guard let factory = reader.find(component, among: components.receivers, \.descriptor, .receivers) else {
                 continue
             }
             supported[id] = Set(factory.descriptor.signals.keys)
@@ -42,21 +46,21 @@ package struct GraphPlan: Sendable {
         }
         var signals = PipelineSignals(receivers: supported)
         for (id, component) in config.processors {
-            guard let factory = reader.find(component, among: Components.processors, \.descriptor, .processors) else {
+            guard let factory = reader.find(component, among: components.processors, \.descriptor, .processors) else {
                 continue
             }
             signals.processors[id] = Set(factory.descriptor.signals.keys)
             processors[id] = factory.prepare(component, &reader.diagnostics)
         }
         for (id, component) in config.exporters {
-            guard let factory = reader.find(component, among: Components.exporters, \.descriptor, .exporters) else {
+            guard let factory = reader.find(component, among: components.exporters, \.descriptor, .exporters) else {
                 continue
             }
             signals.exporters[id] = Set(factory.descriptor.signals.keys)
             exporters[id] = factory.prepare(component, &reader.diagnostics)
         }
         for (id, component) in config.connectors {
-            guard let factory = reader.find(component, among: Components.connectors, \.descriptor, .connectors) else {
+            guard let factory = reader.find(component, among: components.connectors, \.descriptor, .connectors) else {
                 continue
             }
             signals.connectors[id] = Set(factory.descriptor.signals.keys)
@@ -66,7 +70,7 @@ package struct GraphPlan: Sendable {
         }
         var prepared: [ComponentID: PreparedExtension] = [:]
         for (id, component) in config.extensions {
-            guard let factory = reader.find(component, among: Components.extensions, \.descriptor, .extensions) else {
+            guard let factory = reader.find(component, among: components.extensions, \.descriptor, .extensions) else {
                 continue
             }
             prepared[id] = factory.prepare(component, &reader.diagnostics)
@@ -74,7 +78,8 @@ package struct GraphPlan: Sendable {
         extensions = config.serviceExtensions.compactMap { reference in
             prepared[reference.id].map { (reference.id, $0) }
         }
-        Self.check(reader.diagnostics.references, extensions, config, &reader.diagnostics)
+        references = reader.diagnostics.references
+        Self.check(references, extensions, config, &reader.diagnostics)
         signals.check(config, connectors.mapValues(\.outputs), &reader.diagnostics)
         memoryLimit = Self.memoryLimit(config, processors, extensions.map(\.prepared))
         checkStorages(&reader.diagnostics)
@@ -91,6 +96,7 @@ package struct GraphPlan: Sendable {
             let message: String
             switch extensions.first(where: { $0.id == reference.id })?.prepared {
             case .running(let roles, _)? where roles.contains { $0.rawValue == reference.role }: continue
+            case .storage? where reference.role == StorageName.role: continue
             case .some: message = "the extension \"\(reference.id)\" is no \(reference.role) as it is configured"
             case nil where config.extensions[reference.id] == nil:
                 message = "the extension \"\(reference.id)\" is not defined"
@@ -131,6 +137,20 @@ package struct GraphPlan: Sendable {
         for case .memoryLimit(let limit) in extensions { limits.append(limit) }
         guard let first = limits.first else { return .default }
         return limits.dropFirst().reduce(first) { $0.tightened(by: $1) }
+    }
+
+    /// The extensions that a component works with: its authenticator, the storage of what it holds.
+    func extensionsUsed(by component: ComponentConfig) -> [ComponentID] {
+        let inside = component.path + "::"
+        var used = references.filter { $0.path.hasPrefix(inside) }.map(\.id)
+        if let storage = exporters[component.id]?.delivery?.queue.storage, component.path.hasPrefix("exporters::") {
+            used.append(storage)
+        }
+        if case .scalar(let scalar)? = component.node["storage"]?.content, let id = try? ComponentID.parse(scalar.text)
+        {
+            used.append(id)
+        }
+        return used.filter { id in extensions.contains { $0.id == id } }
     }
 
     /// The batching that a pipeline asks its exporters for; nil without a `batch` processor.

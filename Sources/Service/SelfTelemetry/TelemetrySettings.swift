@@ -11,11 +11,15 @@ struct TelemetrySettings: Sendable {
     /// Attributes of `target_info`, beside the service's name and version.
     var resource: [(name: String, value: String)] = []
 
+    /// What the metrics' server does beside.
+    var admin = AdminSettings()
+
     init() {}
 
     init(from section: ConfigSection) {
         readLogs(section.section("logs"))
         readMetrics(section.section("metrics"))
+        admin = AdminSettings(from: section.section("admin"))
         if let attributes = section.stringMap("resource") {
             for (name, value) in attributes { resource.append((name, value)) }
         }

@@ -38,6 +38,7 @@ package final class AppendLog: Sendable {
         var reads: [Read] = []
         var stragglers: [(share: Double, completion: @Sendable ([UInt64]) -> Void)] = []
         var isClosing = false
+        var isRecovered = false
         var isOpen = false
         /// The thread sleeps until somebody wakes it.
         var isIdle = false
@@ -97,9 +98,49 @@ package final class AppendLog: Sendable {
     ///
     /// - Throws: `.locked`, `.version`, what the disk says, or `.io` when no thread can be had; the log is then closed.
     package func open() throws(StorageError) -> LogRecovery {
+        let recovery = try recover()
+        try begin()
+        return recovery
+    }
+
+    /// The first half of `open`: `replay` may follow, then `begin` or `close`.
+    ///
+    /// - Throws: as `open`.
+    package func recover() throws(StorageError) -> LogRecovery {
         let recovery = try openWaiting()
         publish()
-        inbox.withLock { $0.isOpen = true }
+        inbox.withLock { $0.isRecovered = true }
+        return recovery
+    }
+
+    /// Hands over all records that are not released, in order, before the log's thread begins. Blocks on the disk.
+    ///
+    /// - Parameter body: says whether the record is needed; what is not is released.
+    /// - Throws: what the disk says. Damaged records are no error; the observer is told of them.
+    package func replay(_ body: (StoredRecord) -> Bool) throws(StorageError) {
+        var next: UInt64 = 0
+        while next < core.log.nextSequence {
+            let result = try core.log.read(from: next, maximumBytes: Self.replayBytes)
+            if !result.lost.isEmpty { report(.damaged(records: result.lost.count)) }
+            for record in result.records where !body(record) { core.log.release(record.sequence) }
+            guard result.next > next else { break }
+            next = result.next
+        }
+        noteReleases()
+        publish()
+    }
+
+    /// Bytes of records that `replay` has in memory, about: 8 MiB.
+    private static let replayBytes = 8_388_608
+
+    /// The second half of `open`: starts the log's thread.
+    ///
+    /// - Throws: `.io` when no thread can be had; the log is then closed.
+    package func begin() throws(StorageError) {
+        inbox.withLock {
+            $0.isRecovered = false
+            $0.isOpen = true
+        }
         let context = Unmanaged.passRetained(LogThread(self))
         var started = pthread_t()
         let code = pthread_create(&started, nil, runLogThread, context.toOpaque())
@@ -110,7 +151,6 @@ package final class AppendLog: Sendable {
             throw StorageError("start a thread for", directory, errno: code)
         }
         thread.withLock { $0 = started }
-        return recovery
     }
 
     /// Opens the log; when somebody else has it, tries again until `lockTimeout`.
@@ -171,7 +211,14 @@ package final class AppendLog: Sendable {
     /// called from a completion. A second call does nothing.
     package func close() {
         let running = thread.withLock { $0.take() }
-        guard let running else { return }
+        guard let running else {
+            let isRecovered = inbox.withLock { inbox in
+                defer { inbox.isRecovered = false }
+                return inbox.isRecovered
+            }
+            if isRecovered { core.log.close() }
+            return
+        }
         inbox.withLock { $0.isClosing = true }
         signal.wake()
         pthread_join(running, nil)
@@ -200,7 +247,7 @@ package final class AppendLog: Sendable {
                 inbox.reads = []
                 inbox.stragglers = []
                 if inbox.isClosing { inbox.isOpen = false }
-                inbox.isIdle = !work.isUrgent && work.releases.isEmpty && core.nextDue == nil
+                inbox.isIdle = false
                 return work
             }
             // First, so that there is room for what comes.
@@ -212,9 +259,14 @@ package final class AppendLog: Sendable {
             saveReleases()
             publish()
             if work.isClosing { break }
-            if work.isUrgent || !work.releases.isEmpty { continue }
-            // Later releases do not wake the thread: they wait for the next record, or for this time.
-            signal.wait(until: core.nextDue)
+            let due = core.nextDue
+            let isMore = inbox.withLock { inbox in
+                let isMore = inbox.isUrgent || !inbox.releases.isEmpty
+                inbox.isIdle = !isMore && due == nil
+                return isMore
+            }
+            // Releases do not wake the thread while there is a time: they wait for the next record, or for it.
+            if !isMore { signal.wait(until: due) }
         }
         core.log.close()
         publish()

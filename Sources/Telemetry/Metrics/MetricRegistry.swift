@@ -7,19 +7,19 @@ import Synchronization
 package final class MetricRegistry: Sendable {
     package typealias Labels = [(name: String, value: String)]
 
-    private enum Source: Sendable {
+    fileprivate enum Source: Sendable {
         case counter(Counter)
         case reading(@Sendable () -> Double)
         case text(@Sendable () -> String)
         case histogram(Histogram)
     }
 
-    private struct Series: Sendable {
+    fileprivate struct Series: Sendable {
         var labels: String
         var source: Source
     }
 
-    private struct Family: Sendable {
+    fileprivate struct Family: Sendable {
         var help: String
         var type: String
         var series: [Series] = []
@@ -89,6 +89,29 @@ package final class MetricRegistry: Sendable {
             family.series.removeAll { $0.labels == rendered }
             family.series.append(Series(labels: rendered, source: source))
             families[name] = family
+        }
+    }
+
+    /// What is registered at one moment; instruments go on counting.
+    package struct Snapshot: Sendable {
+        fileprivate let families: [String: Family]
+    }
+
+    package func snapshot() -> Snapshot { Snapshot(families: families.withLock { $0 }) }
+
+    /// Forgets what was registered since, and has what was replaced since back.
+    package func restore(_ snapshot: Snapshot) { families.withLock { $0 = snapshot.families } }
+
+    /// Removes all series that have this label, such as those of a component that is gone. Its counters begin at 0 when
+    /// they are registered again.
+    package func remove(label name: String, value: String) {
+        let label = Self.render([(name, value)])
+        families.withLock { families in
+            for (name, family) in families {
+                var left = family
+                left.series.removeAll { $0.labels.split(separator: ",").contains { $0 == label } }
+                if left.series.count < family.series.count { families[name] = left.series.isEmpty ? nil : left }
+            }
         }
     }
 

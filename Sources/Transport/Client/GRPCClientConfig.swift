@@ -82,6 +82,11 @@ package struct GRPCClientConfig: Sendable {
             rest = rest.dropFirst(prefix.utf8.count)
             if prefix.hasPrefix("http") { scheme = String(prefix.dropLast(3)) }
         }
+        if rest.utf8.contains(UInt8(ascii: "@")) {
+            // Not shown: it may be a password.
+            section.error("endpoint", "must not hold a user or password; use the options for authentication")
+            return nil
+        }
         do throws(ConfigEndpoint.Malformed) {
             let target = try ConfigEndpoint.parse(String(rest))
             if target.host.isEmpty || target.port == 0 {

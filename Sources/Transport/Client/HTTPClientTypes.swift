@@ -143,7 +143,7 @@ package struct HTTPClientResponse: Sendable {
     package var status: Int
     /// `Content-Type` as it came.
     package var contentType: String?
-    /// `Retry-After` as it came; see `RetryAfter`.
+    /// `Retry-After`, a date as seconds from the answer's own `Date` where it has one; see `RetryAfter`.
     package var retryAfter: String?
     /// Those of `wantedHeaders` that came, first value each.
     package var headers: [(name: String, value: String)] = []

@@ -20,6 +20,16 @@ package enum RetryAfter {
         return min(.seconds(max(0, date &- now)), maxDelay)
     }
 
+    /// A date as seconds from the time that the server's own clock showed; anything else as it is. Our clock may be wrong.
+    ///
+    /// - Parameter date: the `Date` header that came along.
+    static func relative(_ value: String, to date: String?) -> String {
+        guard let date, let present = HTTPDate.parse([UInt8](date.utf8), now: 0),
+            let wanted = HTTPDate.parse([UInt8](value.utf8), now: present)
+        else { return value }
+        return String(max(0, wanted &- present))
+    }
+
     private static func seconds(_ digits: [UInt8]) -> Duration? {
         guard digits.allSatisfy(isDigit) else { return nil }
         var value: Int64 = 0

@@ -4,10 +4,10 @@ internal import Synchronization
 /// All connections of a server: their number, and one registry for each event loop.
 final class HTTPServerConnections: Sendable {
     let count = Atomic<Int>(0)
-    private let limit: Int
+    private let limit: Atomic<Int>
     private let registries = Mutex<[ObjectIdentifier: NIOLoopBound<HTTPConnectionRegistry>]>([:])
 
-    init(limit: Int) { self.limit = limit }
+    init(limit: Int) { self.limit = Atomic(limit) }
 
     /// Makes a registry for each loop of the group and starts its clock. Blocks: off the event loops only.
     func registerLoops(of group: any EventLoopGroup) throws {
@@ -30,11 +30,18 @@ final class HTTPServerConnections: Sendable {
 
     /// Counts one more connection, unless that passes the limit.
     func admitOne() -> Bool {
-        guard count.add(1, ordering: .relaxed).newValue <= limit else {
+        guard count.add(1, ordering: .relaxed).newValue <= limit.load(ordering: .relaxed) else {
             count.subtract(1, ordering: .relaxed)
             return false
         }
         return true
+    }
+
+    /// From now on requests are served so, those of open connections too. `endsConnections` has these end after their
+    /// next answer.
+    func serve(_ serving: HTTPServing, limit: Int, endsConnections: Bool) {
+        self.limit.store(limit, ordering: .relaxed)
+        onEachLoop { $0.serve(serving, endsConnections: endsConnections) }
     }
 
     func drain() { onEachLoop { $0.drain() } }
@@ -56,6 +63,10 @@ final class HTTPConnectionRegistry {
     private var connections: [ObjectIdentifier: any ServedConnection] = [:]
     /// True once the server ends: answers then close their connection.
     private(set) var isDraining = false
+    /// How requests are served since another server took over; nil until then.
+    private(set) var serving: HTTPServing?
+    /// Counts such changes.
+    private(set) var generation: UInt64 = 0
 
     init(_ owner: HTTPServerConnections) { self.owner = owner }
 
@@ -70,6 +81,12 @@ final class HTTPConnectionRegistry {
     func remove(_ connection: any ServedConnection) {
         guard connections.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
         owner.count.subtract(1, ordering: .relaxed)
+    }
+
+    func serve(_ serving: HTTPServing, endsConnections: Bool) {
+        self.serving = serving
+        generation &+= 1
+        if endsConnections { for connection in Array(connections.values) { connection.endSoon() } }
     }
 
     func drain() {

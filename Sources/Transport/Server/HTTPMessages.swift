@@ -26,6 +26,9 @@ package struct HTTPHead: Sendable {
         self.client = client
         self.identity = identity
     }
+
+    /// Whose share of what is scarce the request takes.
+    package var clientKey: ClientKey { ClientKey(identity: identity, address: client) }
 }
 
 extension HTTPHead {

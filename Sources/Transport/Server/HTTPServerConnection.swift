@@ -31,8 +31,12 @@ final class HTTPServerConnection: ChannelDuplexHandler, ServedConnection, Answer
     /// Most bytes of an unwanted body that are read to keep the connection usable; above it, it is closed.
     private static let discardLimit = 256 << 10
 
-    private let service: any HTTPService
-    private let settings: HTTPServerSettings
+    private var service: any HTTPService
+    private var settings: HTTPServerSettings
+    /// The registry's, when `service` and `settings` were its.
+    private var generation: UInt64
+    /// The next answer is the last one.
+    private var endsSoon = false
     private let registry: HTTPConnectionRegistry
     private var context: ChannelHandlerContext?
     private var state = State.idle
@@ -56,6 +60,14 @@ final class HTTPServerConnection: ChannelDuplexHandler, ServedConnection, Answer
         self.service = service
         self.settings = settings
         self.registry = registry
+        generation = registry.generation
+    }
+
+    /// Takes note that the server serves differently by now.
+    private func refresh() {
+        guard generation != registry.generation, let serving = registry.serving else { return }
+        generation = registry.generation
+        (service, settings) = (serving.service, serving.settings)
     }
 
     // MARK: Channel events
@@ -165,9 +177,10 @@ final class HTTPServerConnection: ChannelDuplexHandler, ServedConnection, Answer
     // MARK: Requests
 
     private func begin(_ head: HTTPRequestHead) {
+        refresh()
         requestNumber &+= 1
         omitsBody = head.method == .HEAD
-        keepsAlive = settings.keepAlive && !registry.isDraining && Self.allowsAnotherRequest(head)
+        keepsAlive = settings.keepAlive && !registry.isDraining && !endsSoon && Self.allowsAnotherRequest(head)
         if settings.readTimeout > .zero { expect(settings.readTimeout) } else { deadline = nil }
         let (path, query) = HTTPHead.split(head.uri)
         let request = HTTPHead(
@@ -355,6 +368,8 @@ final class HTTPServerConnection: ChannelDuplexHandler, ServedConnection, Answer
         buffer.writeStaticString("HTTP/1.1 100 Continue\r\n\r\n")
         context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
     }
+
+    func endSoon() { endsSoon = true }
 
     /// Ends the connection unless its request is with the service.
     func closeUnlessWaiting() {

@@ -11,6 +11,9 @@ package final class HTTPServerTelemetry: Sendable {
     private let handshakeFailures: Counter
     private let endedConnections: Counter
     private let throttle = LogThrottle(interval: .seconds(10))
+    /// Whose the server is: `receiver/otlp`.
+    let component: String
+    let listeners: ListenerRegistry
 
     /// - Parameters:
     ///   - kind: of the component, such as `receiver`.
@@ -18,6 +21,8 @@ package final class HTTPServerTelemetry: Sendable {
     ///   - protocolName: `http` or `grpc`, for a component with several servers.
     package init(_ environment: ComponentEnvironment, kind: String, id: ComponentID, protocolName: String) {
         logger = environment.logger(kind, id)
+        component = "\(kind)/\(id)"
+        listeners = environment.listeners
         let labels = [(name: kind, value: id.description), (name: "transport", value: protocolName)]
         handshakeFailures = environment.metrics.counter(
             "martlet_server_tls_handshake_failures", help: "TLS handshakes that failed.", labels: labels)

@@ -70,6 +70,8 @@ final class HTTPVersionDetector: ChannelInboundHandler, RemovableChannelHandler,
 
     func drain() { close() }
 
+    func endSoon() {}
+
     func closeUnlessWaiting() { close() }
 
     func close() { context?.close(promise: nil) }

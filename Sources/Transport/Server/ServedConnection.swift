@@ -5,6 +5,9 @@ protocol ServedConnection: AnyObject {
     /// Part of a graceful stop: idle connections end now, busy ones after their answers.
     func drain()
 
+    /// Ends after the next answer: whoever is connected has agreed to what does not hold any more.
+    func endSoon()
+
     /// Ends what has not come in whole; requests that wait for their answer still get it.
     func closeUnlessWaiting()
 

@@ -1,7 +1,7 @@
 package import Config
 
 /// How a server speaks TLS: the keys of otelcol's `tls` section on a receiver. Files are PEM.
-package struct TLSServerSettings: Sendable {
+package struct TLSServerSettings: Sendable, Equatable {
     /// File of the server's certificate and its chain. Key `cert_file`.
     package var certFile: String?
     /// The certificate as PEM text in place of `certFile`. Key `cert_pem`.

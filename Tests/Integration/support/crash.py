@@ -9,14 +9,19 @@ from .otlp import ids_of, traces
 
 
 class Load:
-    """Threads that send requests of unique spans, as fast as they are answered, also while nobody answers."""
+    """Threads that send requests of unique spans, as fast as they are answered, also while nobody answers; with `pause`
+    seconds between two of a thread."""
 
-    def __init__(self, martlet, *, threads=4, spans=5, padding=200):
+    def __init__(self, martlet, *, threads=4, spans=5, padding=200, pause=0, make=None):
+        """`make` returns a request and the ids of it that must arrive; all of them unless it is given."""
         self.martlet = martlet
+        self.make = make or self._make
         self.spans = spans
         self.padding = padding
+        self.pause = pause
         self.lock = threading.Lock()
-        # Ids of spans whose request was answered with 200; statuses of the others, 0 for a broken connection.
+        # Ids of spans whose request was answered with 200, and which must arrive; statuses of the others, 0 for a broken
+        # connection.
         self.acknowledged = []
         self.refusals = []
         self._stopped = threading.Event()
@@ -35,9 +40,13 @@ class Load:
         for thread in self._threads:
             thread.join(30)
 
+    def _make(self):
+        request = traces(self.spans, padding=self.padding)
+        return request, ids_of(request)
+
     def _run(self):
         while not self._stopped.is_set():
-            request = traces(self.spans, padding=self.padding)
+            request, wanted = self.make()
             try:
                 answer = wire.post(self.martlet.port, request, timeout=20)
                 status = answer.status if answer else 0
@@ -45,11 +54,13 @@ class Load:
                 status = 0
             with self.lock:
                 if status == 200:
-                    self.acknowledged += ids_of(request)
+                    self.acknowledged += wanted
                 else:
                     self.refusals.append(status)
             if status != 200:
                 time.sleep(0.005)
+            if self.pause:
+                time.sleep(self.pause)
 
 
 def kill(martlet):
