@@ -11,8 +11,8 @@ package final class MetricRecorder {
     /// The tag of the series for what is beyond the limits.
     static let overflowTag = UInt32.max
 
-    private let tables: UnsafeMutablePointer<Unmanaged<SeriesTable>>
-    private let familyCount: Int
+    let tables: UnsafeMutablePointer<Unmanaged<SeriesTable>>
+    let familyCount: Int
     private let resources: SeriesTable
     private let byteLimit: Int
     private let store: MetricStore

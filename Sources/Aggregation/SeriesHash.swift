@@ -47,18 +47,20 @@ enum SeriesHash {
     /// Whether `count` bytes are the same.
     @inline(__always)
     static func equal(_ left: UnsafeRawPointer, _ right: UnsafeRawPointer, _ count: Int) -> Bool {
-        if count >= 8 {
+        if count >= 16 {
+            // The last words overlap those before them.
+            var different = differing(left, right, count &- 16)
             var offset = 0
-            while offset &+ 8 <= count {
-                if left.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
-                    != right.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
-                {
-                    return false
-                }
-                offset &+= 8
+            while offset < count &- 16 {
+                different |= differing(left, right, offset)
+                offset &+= 16
             }
-            return left.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self)
-                == right.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self)
+            return different[0] | different[1] == 0
+        }
+        if count >= 8 {
+            return left.loadUnaligned(as: UInt64.self) == right.loadUnaligned(as: UInt64.self)
+                && left.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self)
+                    == right.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self)
         }
         var offset = 0
         while offset < count {
@@ -70,5 +72,14 @@ enum SeriesHash {
             offset &+= 1
         }
         return true
+    }
+
+    /// What differs in 16 bytes.
+    @inline(__always)
+    private static func differing(
+        _ left: UnsafeRawPointer, _ right: UnsafeRawPointer, _ offset: Int
+    ) -> SIMD2<UInt64> {
+        left.loadUnaligned(fromByteOffset: offset, as: SIMD2<UInt64>.self)
+            ^ right.loadUnaligned(fromByteOffset: offset, as: SIMD2<UInt64>.self)
     }
 }

@@ -61,7 +61,6 @@ struct HistogramCell {
     var sum: Double
     var minimum: Double
     var maximum: Double
-    var unused: UInt64 = 0
 }
 
 /// The records of one family: a header and a cell for each instrument. Immutable.
@@ -87,16 +86,20 @@ final class SeriesLayout: @unchecked Sendable {
         }
         bounds = .allocate(capacity: boundTotal)
         bounds.initialize(repeating: 0, count: boundTotal)
-        var offset = MemoryLayout<SeriesHeader>.stride
         var bound = bounds
+        var sizes: [(size: Int, alignment: Int)] = []
         for (index, instrument) in instruments.enumerated() {
             var cell = Cell(
-                form: .sum, offset: offset, bounds: bound, boundCount: 0, maxSize: 0, mark: 1 << UInt16(index))
-            var size = 16
+                form: .sum, offset: 0, bounds: bound, boundCount: 0, maxSize: 0, mark: 1 << UInt16(index))
+            var size = MemoryLayout<Int64>.size
+            var alignment = size
             switch instrument.kind {
             case .sum: break
             case .doubleSum: cell.form = .doubleSum
-            case .fixedPointSum: cell.form = .fixedPointSum
+            case .fixedPointSum:
+                cell.form = .fixedPointSum
+                size = MemoryLayout<Int128>.size
+                alignment = MemoryLayout<Int128>.alignment
             case .histogram(let values):
                 cell.form = .histogram
                 cell.boundCount = values.count
@@ -111,7 +114,15 @@ final class SeriesLayout: @unchecked Sendable {
                 size = MemoryLayout<ExponentialCell>.stride
             }
             (cells + index).initialize(to: cell)
-            offset += (size + 15) & ~15
+            sizes.append((size, alignment))
+        }
+        // Those that must lie at a multiple of 16 first: nothing is left free in between.
+        var offset = MemoryLayout<SeriesHeader>.stride
+        for alignment in [MemoryLayout<Int128>.alignment, MemoryLayout<Int64>.alignment] {
+            for index in sizes.indices where sizes[index].alignment == alignment {
+                cells[index].offset = offset
+                offset += sizes[index].size
+            }
         }
         stride = (offset + extra + 15) & ~15
     }

@@ -7,10 +7,10 @@ final class SeriesTable {
     /// Of the layout, at hand.
     let cells: UnsafeMutablePointer<Cell>
     let cellCount: Int
-    private let stride: Int
+    let stride: Int
     /// High half: that of the hash; low half: the record, counted from 1. 0 is free.
-    private var slots: UnsafeMutablePointer<UInt64>
-    private var slotCount: Int
+    private(set) var slots: UnsafeMutablePointer<UInt64>
+    private(set) var slotCount: Int
     private var chunks: UnsafeMutablePointer<UnsafeMutableRawPointer>
     private var chunkCount = 0
     private var chunkCapacity = 16
@@ -150,7 +150,7 @@ final class SeriesTable {
     }
 
     /// `marks` of a record that is not in use. Those of one in use never have all bits: see `maximumCells`.
-    private static let unused = UInt16.max
+    static let unused = UInt16.max
 
     private func takeRecord() -> Int? {
         if freeHead > 0 {

@@ -39,8 +39,7 @@ enum GenAIExplainCommand {
         var report = CallReport()
         for resource in batch.resources {
             for record in batch.scopes[resource.scopes] {
-                let scope = SpanScope(
-                    scopeSpans: batch.message(of: record), resourceSpans: batch.message(of: resource), mapping: mapping)
+                let scope = SpanScope(scopeSpans: batch.message(of: record), mapping: mapping)
                 for item in batch.items[record.items] { report.add(batch.payload(of: item), scope, mapping, book) }
             }
         }

@@ -242,4 +242,34 @@ private func double(_ key: String, _ value: Double) -> String {
         #expect(isEmpty)
         try await run.shutDown()
     }
+
+    @Test func groupsOfCallsGiveWhatEachGives() async throws {
+        let together = try GenAIMetricsRun()
+        let apart = try GenAIMetricsRun()
+        var random = SeededGenerator(seed: 11)
+        let models = [1, 7, 16, 30, 31, 45, 46, 47, 60, 200].map { String(repeating: "m", count: $0) }
+        let spans = (1...600).map { id in
+            let kind = random.below(12)
+            let more = kind == 0 ? [number("gen_ai.usage.cache_read.input_tokens", random.below(50))] : []
+            return call(
+                id: id, model: models[random.below(models.count)],
+                status: [nil, "aggregate", "no_price"].indices.contains(kind - 1)
+                    ? [nil, "aggregate", "no_price"][kind - 1] : "priced",
+                operation: ["chat", "embeddings", "invoke_agent", "execute_tool", "x"][random.below(5)],
+                input: kind == 5 ? nil : random.below(100_000), output: kind == 6 ? nil : random.below(300),
+                cost: kind == 7 ? nil : Double(random.below(1000)) / 1024, failed: kind == 8, more: more)
+        }
+        let expected = try spans.map { try apart.points([$0]) }.last ?? []
+        let points = try together.points(spans)
+        func rows(_ points: [MetricPoint]) -> [String] {
+            points.map {
+                "\($0.metric) \($0.attributes) \($0.int ?? -1) \($0.double ?? -1) \($0.count ?? 0) \($0.sum ?? -1) "
+                    + "\($0.buckets) \($0.minimum ?? -1) \($0.maximum ?? -1)"
+            }.sorted()
+        }
+        #expect(points.count > 100)
+        #expect(rows(points) == rows(expected))
+        try await together.shutDown()
+        try await apart.shutDown()
+    }
 }

@@ -165,10 +165,10 @@ import Testing
         var settings = QueueSettings()
         settings.storage = ComponentID(type: "file_storage")
         let metadata = ["authorization": ["secret"]]
-        #expect(settings.metadata(of: [], from: metadata).isEmpty)
+        #expect(settings.metadata(of: [:], from: metadata).isEmpty)
         settings.batch = BatchPolicy()
         settings.batch?.metadataKeys = ["tenant"]
-        #expect(settings.metadata(of: [["a"]], from: metadata) == ["tenant": ["a"]])
+        #expect(settings.metadata(of: ["tenant": ["a"]], from: metadata) == ["tenant": ["a"]])
     }
 
     @Test func partitionsAreBounded() throws {

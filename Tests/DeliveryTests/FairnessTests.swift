@@ -126,7 +126,7 @@ import Testing
             if let load = harness.loads.first {
                 harness.loads.removeFirst()
                 let token = Int(load.from) + 98
-                let found = BatchOnDisk(sequence: load.from, try Samples.spans(token..<token + 1), partition: [])
+                let found = BatchOnDisk(sequence: load.from, try Samples.spans(token..<token + 1), partition: [:])
                 harness.run(harness.machine.loaded([found], next: load.from + 1, lost: [], now: harness.now))
             }
             if !harness.inFlight.isEmpty { harness.complete() }

@@ -35,4 +35,37 @@ struct LabelledErrorTests {
         let names = ErrorCategory.allCases.filter { $0 != .none && $0 != .other }.map { $0.metricName.description }
         #expect(labels == Set(names))
     }
+
+    @Test("one pass over a text finds what looking for one after the other finds")
+    func onePass() {
+        let all: [(text: [UInt8], category: ErrorCategory)] = [
+            ("rate limit", ErrorCategory.rateLimit), ("rate", .quota), ("limi", .timeout), ("rate limits", .server),
+            ("abab", .tool), ("babab", .connection), ("[]^_", .overloaded), ("imit ra", .cancelled),
+        ].map { (Array($0.0.utf8), $0.1) }
+        let texts = ErrorTexts(all)
+        defer { texts.deallocate() }
+        let letters = Array("rateRATE limitLIMITsab[]^_{}~".utf8)
+        var random = RecognitionRandom(state: 5)
+        var found = 0
+        for round in 0..<20_000 {
+            var message: [UInt8] = []
+            for _ in 0..<Int.random(in: 0...5, using: &random) {
+                if round % 2 == 0, let text = all.randomElement(using: &random)?.text {
+                    message += text.prefix(Int.random(in: 1...text.count, using: &random))
+                } else if let letter = letters.randomElement(using: &random) {
+                    message.append(letter)
+                }
+            }
+            let folded = message.map(foldASCII)
+            let expected = all.first { item in
+                folded.count >= item.text.count
+                    && (0...(folded.count - item.text.count)).contains {
+                        folded[$0..<$0 + item.text.count].elementsEqual(item.text)
+                    }
+            }
+            if expected != nil { found += 1 }
+            #expect(message.withUnsafeBytes { texts.category(of: $0) } == expected?.category)
+        }
+        #expect(found > 1000)
+    }
 }

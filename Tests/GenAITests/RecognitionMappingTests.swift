@@ -54,6 +54,10 @@ import Testing
         (head + "usage\n  often", "line 8: \"often\" is unknown; expected inclusive or exclusive"),
         (head + "usage\n  exclusive versions=new", "line 8: versions are like `<6`, `>=1.40` or `>=2,<3`"),
         (head + "errors\n  timeout late", "line 8: error category \"late\" is unknown"),
+        (
+            head + "errors\n  message \"bad\" server",
+            "line 8: expected `message TEXT CATEGORY`, with a text of 4 bytes or more"
+        ),
         (head + "providers\n  one", "line 8: expected 2 words, found 1"),
         (head + "  some.key otel always", "line 7: \"always\" is unknown here; expected: starts=, in=, tentative"),
     ]) func faultsNameTheirLine(_ text: String, _ message: String) {

@@ -19,11 +19,9 @@ import Testing
         mutating func row(_ bytes: SpanBytes, _ mapping: GenAIMapping) -> String {
             bytes.span.withUnsafeBytes { payload in
                 bytes.scopeSpans.withUnsafeBytes { scopeSpans in
-                    bytes.resourceSpans.withUnsafeBytes { resourceSpans in
-                        let scope = SpanScope(scopeSpans: scopeSpans, resourceSpans: resourceSpans, mapping: mapping)
-                        let found = recogniser.recognise(payload, scope: scope, into: &call)
-                        return found ? text(of: call, mapping) : "none"
-                    }
+                    let scope = SpanScope(scopeSpans: scopeSpans, mapping: mapping)
+                    let found = recogniser.recognise(payload, scope: scope, into: &call)
+                    return found ? text(of: call, mapping) : "none"
                 }
             }
         }

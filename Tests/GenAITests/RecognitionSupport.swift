@@ -87,14 +87,12 @@ func recognise<Result>(
     defer { payload.deallocate() }
     payload.copyBytes(from: bytes.span)
     return bytes.scopeSpans.withUnsafeBytes { scopeSpans in
-        bytes.resourceSpans.withUnsafeBytes { resourceSpans in
-            tail.withUnsafeBytes { tail in
-                let scope = SpanScope(scopeSpans: scopeSpans, resourceSpans: resourceSpans, mapping: mapping)
-                var recogniser = SpanRecogniser(mapping: mapping)
-                var call = ModelCall()
-                let found = recogniser.recognise(UnsafeRawBufferPointer(payload), tail: tail, scope: scope, into: &call)
-                return body(found ? call : nil)
-            }
+        tail.withUnsafeBytes { tail in
+            let scope = SpanScope(scopeSpans: scopeSpans, mapping: mapping)
+            var recogniser = SpanRecogniser(mapping: mapping)
+            var call = ModelCall()
+            let found = recogniser.recognise(UnsafeRawBufferPointer(payload), tail: tail, scope: scope, into: &call)
+            return body(found ? call : nil)
         }
     }
 }

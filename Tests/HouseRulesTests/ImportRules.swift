@@ -19,7 +19,7 @@ enum ImportRules {
         "Receivers", "Processors", "Exporters", "Connectors", "Extensions",
     ]
     private static let network: Set<String> = [
-        "NIOCore", "NIOPosix", "NIOHTTP1", "NIOHTTP2", "NIOSSL", "NIOTLS",
+        "NIOCore", "NIOPosix", "NIOHTTP1", "NIOSSL", "NIOTLS",
     ]
 
     private static let logging: Set<String> = ["Logging"]
@@ -36,14 +36,14 @@ enum ImportRules {
         "Storage": ["CISAL"],
         "Telemetry": logging,
         "Pipeline": base.union(logging).union(["NIOCore"]),
-        "Transport": base.union(network).union(logging).union(["Pipeline", "CCurl", "CZlib", "NIOHPACK", "NIOHTTP2"]),
+        "Transport": base.union(network).union(logging).union(["Pipeline", "CCurl", "CZlib", "NIOHPACK"]),
         // NIOPosix for its thread pool: Delivery knows no sockets.
         "Delivery": base.union(logging).union(["Pipeline", "NIOCore", "NIOPosix"]),
         "Generator": ["OTLP", "Compression", "Transport"],
         "Prometheus": ["OTLP"],
         "GenAI": ["OTLP", "Config", "CPrefetch", "CPrices"],
         "Sampling": ["GenAI", "OTLP", "CPCRE2"],
-        "Aggregation": ["OTLP"],
+        "Aggregation": ["OTLP", "CPrefetch"],
         "Temporality": ["OTLP"],
         "Ledger": ["GenAI", "OTLP", "Config", "Telemetry", "CSQLite"],
         "Query": ["Ledger", "GenAI", "OTLP"],

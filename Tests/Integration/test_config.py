@@ -146,6 +146,39 @@ def test_what_is_not_used_is_a_warning(check):
 # ---- the same, at work
 
 
+@pytest.mark.parametrize("endpoint, is_open", [
+    ("127.0.0.1:4318", False), ("localhost:4318", False), ('"[::1]:4318"', False), ("127.8.8.8:4318", False),
+    ("0.0.0.0:4318", True), ('"[::]:4318"', True), ("192.0.2.1:4318", True), ("collector.example:4318", True),
+    ('":4318"', True)])
+def test_open_listeners_are_warned_about(check, tmp_path, endpoint, is_open):
+    """A listener that others reach, with neither TLS nor authentication, over either protocol."""
+    for kind in ("http", "grpc"):
+        text = changed("      http:\n        endpoint: 127.0.0.1:4318", f"      {kind}:\n        endpoint: {endpoint}")
+        code, said = check(text=text)
+        assert code == 0
+        assert ("is open to everybody who reaches it" in said) == is_open, said
+        if is_open:
+            assert f"warning: config.yaml:5:19: receivers::otlp::protocols::{kind}::endpoint" in said
+        # With either of them it is not open.
+        for name in ("cert", "key"):
+            (tmp_path / name).write_text("")
+        guarded = text.replace(f"endpoint: {endpoint}", f"endpoint: {endpoint}\n        auth: {{authenticator: basicauth}}")
+        guarded = guarded.replace("service:\n", "extensions:\n  basicauth: {htpasswd: {inline: 'a:b'}}\n"
+                                  "service:\n  extensions: [basicauth]\n")
+        assert "is open to everybody" not in check(text=guarded)[1]
+        secured = text.replace(f"endpoint: {endpoint}", f"endpoint: {endpoint}\n        tls: {{cert_file: cert, key_file: key}}")
+        assert "is open to everybody" not in check(text=secured)[1]
+
+
+def test_own_metrics_have_no_tls(check):
+    """A key that would promise more than there is gets an error, not silence."""
+    for key in ("tls", "auth", "tls_config"):
+        text = GOOD.replace("service:\n", "service:\n  telemetry: {metrics: {readers: [{pull: {exporter: {prometheus: "
+                            f"{{host: 127.0.0.1, port: 8888, {key}: {{cert_file: x}}}}}}}}}}]}}}}\n")
+        code, said = check(text=text)
+        assert code == 2 and "prometheus" in said and f'"{key}"' in said, said
+
+
 def test_substitution_merge_and_set_at_work(launch, sinks, tmp_path):
     """The destination is changed by a variable, by a second file, and by --set, in this order of strength."""
     sinks = [sinks() for _ in range(4)]

@@ -1,6 +1,7 @@
 """OTLP over gRPC: the OpenTelemetry Python SDK and grpcio as clients."""
 import concurrent.futures
 import queue
+import shutil
 import subprocess
 import time
 
@@ -319,3 +320,65 @@ def test_http2_for_otlp_http(server, sink):
         capture_output=True, check=False)
     assert outcome.returncode != 0, "HTTP/1.1 on the gRPC port"
     assert len(sink.wait_for_spans(6)) == 6
+
+
+# Tools of nghttp2. Where they are not installed (Debian's nghttp2-client) these tests are left out.
+
+def needs(tool):
+    return pytest.mark.skipif(shutil.which(tool) is None, reason=f"{tool} is not installed")
+
+
+def framed(body):
+    return b"\0" + len(body).to_bytes(4, "big") + body
+
+
+@needs("nghttp")
+def test_nghttp(server, sink, tmp_path):
+    """Several calls on one connection, with padding, and windows of a few bytes for the answers."""
+    _, port = server
+    (tmp_path / "body").write_bytes(framed(request_of(5, size=1000).SerializeToString()))
+    for extra in ([], ["--padding=200"], ["-w", "4", "-W", "4"], ["--max-concurrent-streams=1"],
+                  ["--header-table-size=0"], ["--encoder-header-table-size=0"]):
+        outcome = subprocess.run(
+            ["nghttp", "-nv", *extra, "-m3", "-d", tmp_path / "body", "-H", "content-type: application/grpc", "-H",
+             "te: trailers", f"http://127.0.0.1:{port}{EXPORT}"], capture_output=True, text=True, timeout=60,
+            check=True)
+        # Trailers come last; colours are off where nobody looks.
+        assert outcome.stdout.count("grpc-status: 0") == 3, outcome.stdout
+        assert "error" not in outcome.stdout.lower().replace("error_code=no_error", ""), outcome.stdout
+    sink.wait_for_spans(5)
+
+
+@needs("h2load")
+@pytest.mark.parametrize("clients, streams", [(1, 1), (8, 1), (4, 50)])
+def test_h2load(launch, tmp_path, clients, streams):
+    config = configuration({"nop": None})
+    port = free_port()
+    config["receivers"]["otlp"]["protocols"]["grpc"] = {"endpoint": f"127.0.0.1:{port}"}
+    process = launch(config)
+    body = request_of(20, size=500).SerializeToString()
+    (tmp_path / "message").write_bytes(framed(body))
+    (tmp_path / "body").write_bytes(body)
+    targets = ((f"http://127.0.0.1:{port}{EXPORT}", "message", "application/grpc"),
+               (process.url, "body", "application/x-protobuf"))
+    before = process.rss()
+    for url, name, content_type in targets:
+        outcome = subprocess.run(
+            ["h2load", "-n", "2000", "-c", str(clients), "-m", str(streams), "-d", tmp_path / name, "-H",
+             f"content-type: {content_type}", url], capture_output=True, text=True, timeout=120, check=True)
+        assert "2000 succeeded, 0 failed, 0 errored, 0 timeout" in outcome.stdout, outcome.stdout
+        assert "status codes: 2000 2xx" in outcome.stdout
+    wait_for(lambda: process.metric("otelcol_receiver_accepted_spans_total") == 2 * 2000 * 20, "the count", 20)
+    # What was taken was let go again.
+    assert process.rss() - before < 150 << 20
+
+
+def test_curl_asks_to_upgrade(server, sink):
+    """`curl --http2` without TLS offers h2c: it is answered over HTTP/1.1."""
+    process, _ = server
+    outcome = subprocess.run(
+        ["curl", "-s", "--http2", "-H", "content-type: application/x-protobuf", "--data-binary", "@-", "-o",
+         "/dev/null", "-w", "%{http_code} %{http_version}", process.url],
+        input=request_of(3).SerializeToString(), capture_output=True, timeout=20, check=True)
+    assert outcome.stdout.decode() == "200 1.1"
+    assert len(sink.wait_for_spans(3)) == 3

@@ -16,6 +16,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 
+from support.connect_proxy import ConnectProxy
 from support.grpc_sink import Failure, GRPCSink, fails, first
 from support.otlp import flat, ids_of, traces
 from support.ports import free_port
@@ -308,6 +309,58 @@ def test_addresses_take_turns(grpc_sinks, binary, tmp_path):
         assert sorted(here[0].ids + here[1].ids) == sorted(ids_of(*sent))
     finally:
         martlet.close()
+
+
+# Proxies
+
+@pytest.fixture
+def proxy_to():
+    made = []
+
+    def make(hosts):
+        made.append(ConnectProxy(hosts))
+        return made[-1]
+    yield make
+    for proxy in made:
+        proxy.close()
+
+
+def without_proxies():
+    return {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+
+
+def test_through_a_proxy(launch, sink, proxy_to):
+    """The proxy is asked for a tunnel to the name, which it looks up itself, and HTTP/2 goes through it."""
+    port = int(sink.endpoint.rsplit(":", 1)[1])
+    proxy = proxy_to({f"backend.test:{port}": ("127.0.0.1", port)})
+    martlet = launch(to(f"backend.test:{port}"), env={**without_proxies(), "http_proxy": proxy.url})
+    sent = [traces(3) for _ in range(10)]
+    for request in sent:
+        assert martlet.post(request).status == 200
+    sink.wait_for_spans(30)
+    assert sorted(sink.ids) == sorted(ids_of(*sent))
+    assert proxy.targets and set(proxy.targets) == {f"backend.test:{port}"} and len(proxy.targets) == len(proxy.heads)
+    martlet.wait_for_metric(SENT, 30)
+    assert martlet.metric(FAILED) == 0
+
+
+def test_hosts_without_a_proxy(launch, sink, proxy_to):
+    proxy = proxy_to({})
+    environment = {**without_proxies(), "http_proxy": proxy.url, "no_proxy": "other.test, localhost.localdomain"}
+    martlet = launch(to(sink.endpoint), env=environment)
+    assert martlet.post(traces(3)).status == 200
+    sink.wait_for_spans(3)
+    assert not proxy.heads
+
+
+def test_a_proxy_that_does_not_tunnel(launch, sink, proxy_to):
+    port = int(sink.endpoint.rsplit(":", 1)[1])
+    proxy = proxy_to({})
+    martlet = launch(to(f"backend.test:{port}"), env={**without_proxies(), "http_proxy": proxy.url})
+    assert martlet.post(traces(3)).status == 200
+    wait_for(lambda: "will retry" in martlet.log, "a failure", 30)
+    assert proxy.heads and all(head.startswith("CONNECT ") for head in proxy.heads) and not sink.ids
+
 
 
 # TLS

@@ -69,3 +69,33 @@ struct AddressRotationTests {
         #expect(await hosts.next() == "[::1]")
     }
 }
+
+@Suite struct EnvironmentProxyTests {
+    private func mayBeUsed(_ host: String, isTLS: Bool = false, _ variables: [String: String]) -> Bool {
+        EnvironmentProxy.mayBeUsed(for: host, isTLS: isTLS) { variables[$0] }
+    }
+
+    @Test func whichVariablesCount() {
+        #expect(!mayBeUsed("a.test", [:]))
+        #expect(mayBeUsed("a.test", ["http_proxy": "http://p"]))
+        #expect(!mayBeUsed("a.test", ["http_proxy": ""]))
+        #expect(!mayBeUsed("a.test", ["HTTP_PROXY": "http://p", "https_proxy": "http://p", "HTTPS_PROXY": "http://p"]))
+        #expect(mayBeUsed("a.test", isTLS: true, ["HTTPS_PROXY": "http://p"]))
+        #expect(!mayBeUsed("a.test", isTLS: true, ["http_proxy": "http://p"]))
+        for name in ["all_proxy", "ALL_PROXY"] {
+            #expect(mayBeUsed("a.test", [name: "socks5://p"]) && mayBeUsed("a.test", isTLS: true, [name: "socks5://p"]))
+        }
+    }
+
+    @Test func exceptions() {
+        func isExcepted(_ host: String, _ list: String, name: String = "no_proxy") -> Bool {
+            !mayBeUsed(host, ["http_proxy": "http://p", name: list])
+        }
+        #expect(isExcepted("a.test", "*") && isExcepted("a.test", "a.test") && isExcepted("A.Test", "b, a.TEST"))
+        #expect(
+            isExcepted("x.a.test", "a.test") && isExcepted("x.a.test", ".a.test") && isExcepted("a.test", ".a.test"))
+        #expect(isExcepted("[::2]", "::2") && isExcepted("10.0.0.1", "10.0.0.1", name: "NO_PROXY"))
+        #expect(!isExcepted("xa.test", "a.test") && !isExcepted("a.test", "") && !isExcepted("a.test", "x.a.test"))
+        #expect(!isExcepted("10.0.0.1", "10.0.0.0/8"))
+    }
+}

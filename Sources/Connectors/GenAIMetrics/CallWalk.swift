@@ -39,6 +39,9 @@ struct CallWalk: ~Copyable {
     private(set) var chunks = 0
     private(set) var firstChunk: UInt64 = 0
     private(set) var lastChunk: UInt64 = 0
+    /// What is read.
+    private var payload = UnsafeRawBufferPointer(start: nil, count: 0)
+    private var tail = UnsafeRawBufferPointer(start: nil, count: 0)
 
     /// - Parameter keys: in the order of `CallSlot`, then those of dimensions.
     init(_ keys: [String]) { slots = KeySlots(keys) }
@@ -47,16 +50,37 @@ struct CallWalk: ~Copyable {
     @inline(__always)
     mutating func read(_ payload: UnsafeRawBufferPointer, _ tail: UnsafeRawBufferPointer) -> Bool {
         slots.begin()
+        self.payload = payload
+        self.tail = tail
         status = UnsafeRawBufferPointer(start: nil, count: 0)
         exception = UnsafeRawBufferPointer(start: nil, count: 0)
         chunks = 0
+        start = 0
         end = 0
-        _ = read(payload)
+        readSpan(payload)
         if tail.count > 0, !readByMemo(tail) {
-            _ = read(tail)
+            _ = read(tail, from: 0)
             memo.learn(tail, slots, cost: CallSlot.cost)
         }
         return slots.present & (1 << UInt64(CallSlot.status) | 1 << UInt64(CallSlot.operation)) != 0
+    }
+
+    @inline(__always)
+    private mutating func readSpan(_ message: UnsafeRawBufferPointer) {
+        guard message.count > 0, let base = message.baseAddress else { return }
+        let first = base.assumingMemoryBound(to: UInt8.self)
+        let rest = slots.follow(first + head(of: message), first + message.count)
+        _ = read(message, from: rest - first)
+    }
+
+    /// Bytes of the span that may be read from an address in it on.
+    @inline(__always)
+    func room(from address: UnsafeRawPointer) -> Int {
+        guard let first = payload.baseAddress else { return 0 }
+        let offset = address - first
+        if offset >= 0, offset < payload.count { return payload.count &- offset }
+        guard let second = tail.baseAddress else { return 0 }
+        return tail.count &- (address - second)
     }
 
     /// Reads a tail that ends as the last one did. False when it does not.
@@ -65,23 +89,49 @@ struct CallWalk: ~Copyable {
         guard memo.fits(tail) else { return false }
         let rest = UnsafeRawBufferPointer(rebasing: tail[..<(tail.count &- memo.size)])
         // What fits is the same attributes only when it begins where one begins.
-        guard read(rest) else { return false }
+        guard read(rest, from: 0) else { return false }
         memo.fill(&slots, tail)
         return true
     }
 
-    /// False when the fields do not end where the message does.
-    private mutating func read(_ message: UnsafeRawBufferPointer) -> Bool {
+    /// Bytes of what stands before the attributes, as far as it stands there in the order of the fields' numbers, which
+    /// is how everybody writes it: a walk without surprises.
+    @inline(__always)
+    private mutating func head(of message: UnsafeRawBufferPointer) -> Int {
+        // Trace id, span id.
+        guard message.count >= 28, message[0] == 0x0A, message[1] == 16, message[18] == 0x12, message[19] == 8 else {
+            return 0
+        }
+        var at = 28
+        // The parent's id, the name, the kind.
+        if message.count &- at >= 10, message[at] == 0x22, message[at &+ 1] == 8 { at &+= 10 }
+        if message.count &- at >= 2, message[at] == 0x2A, message[at &+ 1] < 0x80,
+            message.count &- at &- 2 >= Int(message[at &+ 1])
+        {
+            at &+= 2 &+ Int(message[at &+ 1])
+        }
+        if message.count &- at >= 2, message[at] == 0x30, message[at &+ 1] < 0x80 { at &+= 2 }
+        // When it began and ended.
+        if message.count &- at >= 18, message[at] == 0x39, message[at &+ 9] == 0x41, let base = message.baseAddress {
+            start = UInt64(littleEndian: base.loadUnaligned(fromByteOffset: at &+ 1, as: UInt64.self))
+            end = UInt64(littleEndian: base.loadUnaligned(fromByteOffset: at &+ 10, as: UInt64.self))
+            at &+= 18
+        }
+        return at
+    }
+
+    /// Reads the fields from a place on. False when they do not end where the message does.
+    private mutating func read(_ message: UnsafeRawBufferPointer, from first: Int) -> Bool {
         guard message.count > 0, let base = message.baseAddress else { return true }
-        var at = base.assumingMemoryBound(to: UInt8.self)
-        let last = at + message.count
+        var at = base.assumingMemoryBound(to: UInt8.self) + first
+        let last = at + (message.count &- first)
         while at < last {
             let key = at.pointee
             var next = at + 1
             if key & 0x87 == 2 {
                 guard let count = Self.varint(&next, last), count <= UInt64(last - next) else { return false }
                 if key == 0x4A {
-                    slots.take(next, Int(count))
+                    slots.take(next, Int(count), room: last - next)
                 } else {
                     take(key, next, Int(count))
                 }
@@ -174,12 +224,14 @@ struct CallWalk: ~Copyable {
         text.elementsEqual(UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
     }
 
-    /// Seconds that the span took; 0 when it ends before it starts.
-    var duration: Double { end > start ? Double(end - start) / 1e9 : 0 }
+    /// Seconds that the span took; 0 when it does not say when it started, or ends before that.
+    var duration: Double { start > 0 && end > start ? Double(end - start) / 1e9 : 0 }
 
     /// Whether the span's status is an error.
-    var isError: Bool {
-        guard status.count > 0 else { return false }
+    @inline(__always)
+    var isError: Bool { status.count > 0 && isErrorOfStatus }
+
+    private var isErrorOfStatus: Bool {
         var fields = WireFields(status)
         while let field = fields.next() {
             if field.number == 3 { return field.bits == 2 }
@@ -199,6 +251,7 @@ struct CallWalk: ~Copyable {
         case skipped
     }
 
+    @inline(__always)
     var mark: Mark {
         guard slots.has(CallSlot.status) else { return .none }
         let text = slots.text(CallSlot.status)

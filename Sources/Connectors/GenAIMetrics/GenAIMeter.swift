@@ -1,5 +1,6 @@
 internal import Aggregation
 internal import GenAI
+internal import Glibc
 internal import OTLP
 
 /// Measures AI spans: which series each counts for, and with what. Immutable; any thread, each with its own recorder
@@ -9,7 +10,7 @@ final class GenAIMeter: Sendable {
     static let tokenBounds: [Double] = (0...13).map { Double(UInt64(1) << UInt64($0 * 2)) }
     static let secondBounds: [Double] = (0...13).map { 0.01 * Double(UInt64(1) << UInt64($0)) }
 
-    private enum Family {
+    enum Family {
         static let calls = 0
         static let errors = 1
         static let streams = 2
@@ -17,7 +18,7 @@ final class GenAIMeter: Sendable {
     }
 
     /// Instruments of the family of calls.
-    private enum Call {
+    enum Call {
         static let duration = 0
         static let calls = 1
         static let cost = 2
@@ -45,11 +46,11 @@ final class GenAIMeter: Sendable {
     }
 
     let aggregation: AggregationSettings
-    private let settings: GenAIMetricsSettings
+    let settings: GenAIMetricsSettings
     private let mapping: GenAIMapping
-    private let dimensions: [(name: [UInt8], slots: [Int], fallback: [UInt8]?)]
+    let dimensions: [(name: [UInt8], slots: [Int], fallback: [UInt8]?)]
     /// Bits of the slots that are attributes of the metrics.
-    private let ownSlots: UInt64
+    let ownSlots: UInt64
 
     init(_ settings: GenAIMetricsSettings, _ mapping: GenAIMapping) {
         self.settings = settings
@@ -158,13 +159,15 @@ final class GenAIMeter: Sendable {
     /// What one batch is measured with.
     struct Walk: ~Copyable {
         var call: CallWalk
-        fileprivate var resource: MetricRecorder.Resource?
+        var resource: MetricRecorder.Resource?
         /// The dimensions of the resource.
         fileprivate var ofResource: KeySlots
         fileprivate var key = WireWriter(capacity: 512)
         /// Bits of the slots that the key is made of.
         fileprivate var ownSlots: UInt64 = 0
         fileprivate var encoded = WireWriter()
+        var group = CallGroup()
+        fileprivate var operations = OperationMemos()
 
         init(_ settings: GenAIMetricsSettings) {
             let keys = GenAIMeter.ownKeys(settings)
@@ -187,9 +190,12 @@ final class GenAIMeter: Sendable {
                     let item = items[index]
                     guard walk.call.read(batch.payload(of: item), batch.tail(of: item)) else { continue }
                     if walk.resource == nil { walk.resource = recorder.resource(message) }
-                    measure(recorder, &walk)
+                    if !putOff(batch.payload(of: item), batch.tail(of: item), &walk) { measure(recorder, &walk) }
+                    if walk.group.isFull { measureGroup(recorder, &walk) }
                 }
             }
+            // Another resource may be the end of what this one is in the recorder.
+            if walk.group.count > 0 { measureGroup(recorder, &walk) }
         }
     }
 
@@ -198,22 +204,17 @@ final class GenAIMeter: Sendable {
         var fields = WireFields(message)
         while let field = fields.next() {
             guard field.number == 1, let base = field.payload.baseAddress else { continue }
-            slots.take(base.assumingMemoryBound(to: UInt8.self), field.payload.count)
+            let size = field.payload.count
+            slots.take(base.assumingMemoryBound(to: UInt8.self), size, room: size)
         }
     }
 
     @inline(__always)
-    private func measure(_ recorder: MetricRecorder, _ walk: inout Walk) {
+    func measure(_ recorder: MetricRecorder, _ walk: inout Walk) {
         // Counted when it came the first time.
         if walk.call.slots.has(CallSlot.resent) { return }
-        let mark = walk.call.mark
-        let isCounted = mark == .counted
-        if !isCounted {
-            guard walk.call.slots.has(CallSlot.operation) else { return }
-            let kind = mapping.kind(ofOperation: walk.call.slots.text(CallSlot.operation)) ?? .other
-            // A call that counts on another span, or that nobody has marked, is no operation of its own.
-            if kind.isBillable { return }
-        }
+        let isCounted = walk.call.mark == .counted
+        if !isCounted, !isOperation(&walk) { return }
         let isError = walk.call.slots.has(CallSlot.errorType) || walk.call.isError
         makeKey(&walk, withoutError: false)
         guard let series = series(Family.calls, tag: isError ? 1 : 0, recorder, &walk) else { return }
@@ -224,6 +225,14 @@ final class GenAIMeter: Sendable {
         if walk.call.chunks > 1 || walk.call.slots.has(CallSlot.firstChunk) { recordStream(isError, recorder, &walk) }
         if isError { countError(recorder, &walk) }
         if settings.alias != nil { recordAlias(isError, recorder, &walk) }
+    }
+
+    /// Whether a span that does not count as a call is an operation of its own.
+    @inline(__always)
+    func isOperation(_ walk: inout Walk) -> Bool {
+        guard walk.call.slots.has(CallSlot.operation) else { return false }
+        // A call that counts on another span, or that nobody has marked, is none.
+        return !walk.operations.isBillable(walk.call.slots.text(CallSlot.operation), mapping)
     }
 
     @inline(__always)
@@ -262,9 +271,12 @@ final class GenAIMeter: Sendable {
 
     @inline(__always)
     private func recordTokens(_ series: Series, _ walk: borrowing Walk) {
-        let input = walk.call.slots.count(CallSlot.input)
+        record(tokens: walk.call.slots.count(CallSlot.input), walk.call.slots.count(CallSlot.output), series)
+    }
+
+    @inline(__always)
+    func record(tokens input: Int64, _ output: Int64, _ series: Series) {
         if input >= 0, input <= TokenUsage.maximumCount { series.record(Double(input), in: Call.input) }
-        let output = walk.call.slots.count(CallSlot.output)
         if output >= 0, output <= TokenUsage.maximumCount { series.record(Double(output), in: Call.output) }
     }
 
@@ -302,6 +314,9 @@ final class GenAIMeter: Sendable {
 
     // MARK: Series
 
+    /// Bytes of a key of the usual size; shorter ones are filled up with zeros.
+    static var usualKey: Int { 128 }
+
     /// Writes what tells the attributes of this span's metrics from others.
     @inline(__always)
     private func makeKey(_ walk: inout Walk, withoutError: Bool) {
@@ -310,26 +325,9 @@ final class GenAIMeter: Sendable {
         // A length of a byte each, and the values: in one go when they are short, which they are.
         let room = CallSlot.ownCount &* (1 &+ Self.shortValue)
         if let start = walk.key.appendUninitialized(room) {
-            var at = start
-            var isShort = true
-            for slot in 0..<CallSlot.ownCount {
-                let bit: UInt64 = 1 &<< UInt64(slot)
-                guard walk.ownSlots & walk.call.slots.present & bit != 0 else {
-                    at.storeBytes(of: 0, as: UInt8.self)
-                    at += 1
-                    continue
-                }
-                let value = walk.call.slots.value(slot)
-                guard value.count <= Self.shortValue, let from = value.baseAddress else {
-                    isShort = false
-                    break
-                }
-                at.storeBytes(of: UInt8(truncatingIfNeeded: value.count), as: UInt8.self)
-                copyShort(from, to: at + 1, value.count)
-                at += 1 &+ value.count
-            }
-            walk.key.truncate(to: isShort ? at - start : 0)
-            if !isShort { makeLongKey(&walk) }
+            let end = write(walk.ownSlots, of: walk, to: start, room: room)
+            walk.key.truncate(to: end.map { $0 - start } ?? 0)
+            if end == nil { makeLongKey(&walk) }
         }
         for index in dimensions.indices {
             withValue(of: index, &walk) { value, key in
@@ -337,6 +335,34 @@ final class GenAIMeter: Sendable {
                 key.append(value)
             }
         }
+        let missing = Self.usualKey - walk.key.count
+        if missing > 0, let rest = walk.key.appendUninitialized(missing) { memset(rest, 0, missing) }
+    }
+
+    /// Writes the values of some of the own slots, and gives where they end; nil when one is long, or they find no room.
+    @inline(__always)
+    private func write(
+        _ slots: UInt64, of walk: borrowing Walk, to start: UnsafeMutableRawPointer, room: Int
+    ) -> UnsafeMutableRawPointer? {
+        let end = start + room
+        let present = slots & walk.call.slots.present
+        var at = start
+        for slot in 0..<CallSlot.ownCount {
+            guard present & 1 &<< UInt64(slot) != 0 else {
+                at.storeBytes(of: 0, as: UInt8.self)
+                at += 1
+                continue
+            }
+            let value = walk.call.slots.value(slot)
+            // With a byte for each of the slots that follow.
+            guard value.count <= Self.shortValue, end - at >= CallSlot.ownCount &- slot &+ value.count,
+                let from = value.baseAddress
+            else { return nil }
+            at.storeBytes(of: UInt8(truncatingIfNeeded: value.count), as: UInt8.self)
+            copyShort(from, to: at + 1, value.count)
+            at += 1 &+ value.count
+        }
+        return at
     }
 
     /// Bytes of the longest value whose length is written as one byte.

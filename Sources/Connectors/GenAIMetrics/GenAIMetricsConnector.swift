@@ -79,8 +79,9 @@ final class GenAIMetricsConnector: Connector, Consumer {
         if batch.signal == .traces {
             let box = idle.withLock { $0.walks.popLast() } ?? WalkBox(settings)
             aggregator.withRecorder(now: now()) { meter.measure(batch, $0, &box.walk) }
-            let kept = Idle(walks: [box])
-            idle.withLock { if $0.walks.count < Self.maximumIdle { $0.walks += kept.walks } }
+            // Given away: nobody uses it here any more.
+            nonisolated(unsafe) let done = box
+            idle.withLock { if $0.walks.count < Self.maximumIdle { $0.walks.append(done) } }
         }
         receipt.accept()
     }

@@ -83,42 +83,50 @@ package final class DeliveryStorage: Sendable {
 /// A combination of metadata values as bytes: for each key a count u16 (65,535 when the key is absent), then the
 /// values, each with its length u32; little-endian. Nothing for no keys.
 enum PartitionText {
-    private static let absent: UInt16 = .max
+    /// What it begins with, unless it is empty.
+    private static let mark: UInt16 = .max - 1
 
     static func encode(_ key: PartitionKey) -> [UInt8] {
+        guard !key.isEmpty else { return [] }
         var bytes: [UInt8] = []
-        for values in key {
-            let count = values.map { UInt16(clamping: min($0.count, Int(absent) - 1)) } ?? absent
-            append(count, to: &bytes)
-            for value in (values ?? []).prefix(Int(absent) - 1) {
-                append(UInt32(clamping: value.utf8.count), to: &bytes)
-                bytes += Array(value.utf8)
-            }
+        append(mark, to: &bytes)
+        for name in key.keys.sorted() {
+            append(name, to: &bytes)
+            let values = (key[name] ?? []).prefix(Int(UInt16.max))
+            append(UInt16(clamping: values.count), to: &bytes)
+            for value in values { append(value, to: &bytes) }
         }
         return bytes
     }
 
-    /// Nil when the bytes are no such text.
+    /// Nil when the bytes are no such text. Of one without its mark nobody knows what the values belong to: nothing.
     static func decode(_ bytes: UnsafeRawBufferPointer) -> PartitionKey? {
-        var key: PartitionKey = []
+        var key: PartitionKey = [:]
         var offset = 0
+        guard !bytes.isEmpty else { return key }
+        guard let first: UInt16 = number(bytes, &offset) else { return nil }
+        guard first == mark else { return key }
         while offset < bytes.count {
-            guard let count: UInt16 = number(bytes, &offset) else { return nil }
-            guard count != absent else {
-                key.append(nil)
-                continue
-            }
+            guard let name = text(bytes, &offset), let count: UInt16 = number(bytes, &offset) else { return nil }
             var values: [String] = []
             for _ in 0..<count {
-                guard let length: UInt32 = number(bytes, &offset), Int(length) <= bytes.count - offset else {
-                    return nil
-                }
-                values.append(String(decoding: bytes[offset..<offset + Int(length)], as: UTF8.self))
-                offset += Int(length)
+                guard let value = text(bytes, &offset) else { return nil }
+                values.append(value)
             }
-            key.append(values)
+            key[name] = values
         }
         return key
+    }
+
+    private static func append(_ text: String, to bytes: inout [UInt8]) {
+        append(UInt32(clamping: text.utf8.count), to: &bytes)
+        bytes += Array(text.utf8)
+    }
+
+    private static func text(_ bytes: UnsafeRawBufferPointer, _ offset: inout Int) -> String? {
+        guard let length: UInt32 = number(bytes, &offset), Int(length) <= bytes.count - offset else { return nil }
+        defer { offset += Int(length) }
+        return String(decoding: bytes[offset..<offset + Int(length)], as: UTF8.self)
     }
 
     private static func append<Value: FixedWidthInteger>(_ value: Value, to bytes: inout [UInt8]) {

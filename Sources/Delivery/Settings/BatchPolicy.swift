@@ -47,14 +47,9 @@ package struct BatchPolicy: Sendable, Equatable {
 
     /// The combination that a request's metadata belongs to. An absent key and an empty list are different.
     package func partition(of metadata: [String: [String]]) -> PartitionKey {
-        metadataKeys.isEmpty ? [] : metadataKeys.map { metadata[$0] }
-    }
-
-    /// The values that all requests of a combination have.
-    func metadata(of partition: PartitionKey) -> [String: [String]] {
-        var metadata: [String: [String]] = [:]
-        for (key, values) in zip(metadataKeys, partition) { metadata[key] = values }
-        return metadata
+        var partition: PartitionKey = [:]
+        for key in metadataKeys { partition[key] = metadata[key] }
+        return partition
     }
 
     /// Size of a run of items.
@@ -85,5 +80,5 @@ package struct BatchPolicy: Sendable, Equatable {
     }
 }
 
-/// One combination of values of `metadata_keys`, in their order.
-package typealias PartitionKey = [[String]?]
+/// One combination: the `metadata_keys` that there are, with their values.
+package typealias PartitionKey = [String: [String]]

@@ -87,8 +87,7 @@ package struct QueueSettings: Sendable, Equatable {
     /// What goes along with a batch to the exporter: what all batches of its requests have in common, so with `batch`
     /// the keys of its partition. On the disk lies nothing else of it either: headers may hold secrets.
     func metadata(of partition: PartitionKey, from metadata: [String: [String]]) -> [String: [String]] {
-        if let batch { return batch.metadata(of: partition) }
-        return storage == nil ? metadata : [:]
+        batch == nil && storage == nil ? metadata : partition
     }
 
     /// What records on the disk count against `size`, together.

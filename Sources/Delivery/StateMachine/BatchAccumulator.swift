@@ -31,7 +31,7 @@ struct BatchAccumulator: Sendable {
         partition.size += piece.size
         var isCut = false
         while partition.size >= policy.minSize, !partition.pieces.isEmpty {
-            send(PendingRequest(cut(&partition, &store), metadata: policy.metadata(of: key)))
+            send(PendingRequest(cut(&partition, &store), metadata: key))
             isCut = true
         }
         guard let oldest = partition.pieces.first else { return nil }
@@ -48,7 +48,7 @@ struct BatchAccumulator: Sendable {
             if let now, oldest.arrived + policy.flushTimeout > now { continue }
             partitions[key] = nil
             while !partition.pieces.isEmpty {
-                send(PendingRequest(cut(&partition, &store), metadata: policy.metadata(of: key)))
+                send(PendingRequest(cut(&partition, &store), metadata: key))
             }
         }
     }

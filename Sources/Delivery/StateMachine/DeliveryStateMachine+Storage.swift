@@ -62,7 +62,8 @@ extension DeliveryStateMachine {
                 units: arrival.units, bytes: arrival.bytes, token: waits ? arrival.token : nil, client: arrival.client,
                 sequence: sequence)
             let slice = BatchSlice(arrival.batch)
-            take(Piece(slice: slice, entry: entry, size: arrival.batchSize, arrived: now), of: arrival.partition)
+            let piece = Piece(slice: slice, entry: entry, size: arrival.batchSize, arrived: now)
+            take(piece, of: arrival.partition, with: arrival.metadata)
         } else {
             if isNext { disk?.next = sequence }
             disk?.units += arrival.units
@@ -132,7 +133,7 @@ extension DeliveryStateMachine {
                 client: before.client(of: found.sequence), sequence: found.sequence)
             let size = settings.queue.batch.map { BatchPolicy.size(of: BatchSlice(found.batch), in: $0.sizer) } ?? 0
             let piece = Piece(slice: BatchSlice(found.batch), entry: entry, size: size, arrived: now)
-            take(piece, of: found.partition)
+            take(piece, of: found.partition, with: found.partition)
         }
         for sequence in lost {
             guard let token = disk?.tokens.removeValue(forKey: sequence) else { continue }

@@ -47,7 +47,7 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
             self.token = token
             self.client = client
             units = settings.units(of: batch)
-            partition = settings.batch?.partition(of: metadata) ?? []
+            partition = settings.batch?.partition(of: metadata) ?? [:]
             self.metadata = settings.metadata(of: partition, from: metadata)
             bytes = batch.heldBytes + (settings.batch == nil ? Self.heldBytes(of: self.metadata) : 0)
             batchSize = settings.batch.map { BatchPolicy.size(of: BatchSlice(batch), in: $0.sizer) } ?? 0
@@ -242,7 +242,7 @@ package struct DeliveryStateMachine<Token: Sendable>: Sendable {
     }
 
     /// Sends a piece on its way, alone or with others.
-    mutating func take(_ piece: Piece, of partition: PartitionKey, with metadata: [String: [String]] = [:]) {
+    mutating func take(_ piece: Piece, of partition: PartitionKey, with metadata: [String: [String]]) {
         guard accumulator != nil else {
             fresh.append(PendingRequest(piece, metadata: metadata))
             return

@@ -83,6 +83,12 @@ package struct Money: Sendable, Hashable, Comparable {
     /// amount to be paid: negative, not finite, or above 10^12 dollars.
     package init?(reported dollars: Double) {
         guard dollars >= 0, dollars <= 1e12 else { return nil }
+        if dollars < 1e6 {
+            // Nearly all: the picodollars fit 64 bits, and nothing overflows.
+            let product = Int64((dollars * 1e12).rounded()).multipliedFullWidth(by: 1_000_000_000)
+            self.init(zeptodollars: Int128(product.high) << 64 | Int128(product.low))
+            return
+        }
         self.init(picodollars: Int128((dollars * 1e12).rounded()))
     }
 

@@ -97,8 +97,9 @@ package final class PriceBook: Sendable {
     package func withReader<Result>(_ body: (PriceReader) -> Result) -> Result {
         let reader = idle.withLock { $0.readers.popLast() } ?? PriceReader(self)
         defer {
-            let box = IdleReaders(readers: [reader])
-            idle.withLock { if $0.readers.count < Self.maximumIdleReaders { $0.readers += box.readers } }
+            // Given away: nobody uses it here any more.
+            nonisolated(unsafe) let reader = reader
+            idle.withLock { if $0.readers.count < Self.maximumIdleReaders { $0.readers.append(reader) } }
         }
         return body(reader)
     }

@@ -1,5 +1,3 @@
-internal import OTLP
-
 /// The keys of the attributes in encoded fields of a span. Holds a slice of them; valid as long as they are.
 package struct AttributeKeys {
     private let fields: UnsafeRawBufferPointer

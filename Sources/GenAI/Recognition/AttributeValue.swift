@@ -1,5 +1,4 @@
 internal import Glibc
-internal import OTLP
 
 /// One AnyValue, not decoded further than asked for. Its slice is valid as long as the span's bytes.
 package struct AttributeValue {

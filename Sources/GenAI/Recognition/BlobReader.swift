@@ -1,5 +1,4 @@
 internal import Glibc
-internal import OTLP
 
 extension SpanScan {
     /// Elements of an array that are looked at.

@@ -46,6 +46,11 @@ package struct CallCounter: ~Copyable {
     private var below: [Below] = []
     /// Open-addressed: index of a record + 1, by trace and span id.
     private var slots: [UInt32] = []
+    /// The same by trace and response id.
+    private var responses: [UInt32] = []
+    /// All records, the deepest first; where those of each depth begin.
+    private var order: [Int32] = []
+    private var starts: [Int] = []
     /// Bits that stand for span ids of candidates, then bits for response ids.
     private var marks: [UInt64] = []
     private static let marksBits = 15
@@ -120,8 +125,10 @@ package struct CallCounter: ~Copyable {
         below.append(contentsOf: repeatElement(Below(), count: records.count))
         link()
         settleResponses()
-        let order = deepestFirst()
-        for index in order.lazy.map(Int.init) where records[index].isCandidate {
+        orderByDepth()
+        for place in order.indices {
+            let index = Int(order[place])
+            guard records[index].isCandidate else { continue }
             if decisions[index].rule == .none {
                 settle(index)
             } else if decisions[index].rule == .sameResponse, let winner = decisions[index].countedBy,
@@ -132,7 +139,7 @@ package struct CallCounter: ~Copyable {
                 report(index)
             }
         }
-        if form == .wholeTraces { settleLoneAggregates(order) }
+        if form == .wholeTraces { settleLoneAggregates() }
     }
 
     /// Whether a call may be below another one, or share its response id. True too often, never false wrongly: hashes of
@@ -167,7 +174,7 @@ package struct CallCounter: ~Copyable {
     private mutating func link() {
         var size = 16
         while size < records.count * 2 { size *= 2 }
-        slots = [UInt32](repeating: 0, count: size)
+        Self.fill(&slots, size, with: 0)
         for index in records.indices {
             var slot = Self.hash(records[index].traceID, records[index].spanID) & (size - 1)
             while slots[slot] != 0 { slot = (slot + 1) & (size - 1) }
@@ -177,6 +184,12 @@ package struct CallCounter: ~Copyable {
             below[index].parent = Int32(find(records[index].traceID, records[index].parentSpanID))
         }
         for index in records.indices { below[index].depth = Int32(depth(of: index)) }
+    }
+
+    /// Makes an array of equal elements in the memory that it has.
+    private static func fill<Element>(_ array: inout [Element], _ count: Int, with element: Element) {
+        array.removeAll(keepingCapacity: true)
+        array.append(contentsOf: repeatElement(element, count: count))
     }
 
     static func hash(_ trace: (UInt64, UInt64), _ span: UInt64) -> Int {
@@ -209,18 +222,17 @@ package struct CallCounter: ~Copyable {
         return depth
     }
 
-    /// All records, the deepest first; of equally deep ones the first comes first.
-    private func deepestFirst() -> [Int32] {
-        var starts = [Int](repeating: 0, count: Self.maximumDepth + 2)
+    /// Puts all records in order, the deepest first; of equally deep ones the first comes first.
+    private mutating func orderByDepth() {
+        Self.fill(&starts, Self.maximumDepth + 2, with: 0)
+        Self.fill(&order, records.count, with: 0)
         for index in records.indices { starts[Self.maximumDepth - Int(below[index].depth) + 1] += 1 }
         for place in 1..<starts.count { starts[place] += starts[place - 1] }
-        var order = [Int32](repeating: 0, count: records.count)
         for index in records.indices {
             let place = Self.maximumDepth - Int(below[index].depth)
             order[starts[place]] = Int32(index)
             starts[place] += 1
         }
-        return order
     }
 
     // MARK: Rules
@@ -230,7 +242,7 @@ package struct CallCounter: ~Copyable {
     private mutating func settleResponses() {
         guard records.contains(where: { $0.isCandidate && $0.response != 0 }) else { return }
         let mask = slots.count - 1
-        var responses = [UInt32](repeating: 0, count: slots.count)
+        Self.fill(&responses, slots.count, with: 0)
         var losers: [Int] = []
         for index in records.indices where records[index].isCandidate && records[index].response != 0 {
             var slot = Self.hash(records[index].traceID, records[index].response) & mask
@@ -349,9 +361,12 @@ package struct CallCounter: ~Copyable {
     }
 
     /// Aggregates with usage of their own and none below: hosted agents, whose calls nobody sees.
-    private mutating func settleLoneAggregates(_ order: [Int32]) {
-        for index in order.lazy.map(Int.init)
-        where records[index].aggregate == .operation && records[index].hasUsage && !below[index].hasUsageBelow {
+    private mutating func settleLoneAggregates() {
+        for place in order.indices {
+            let index = Int(order[place])
+            guard records[index].aggregate == .operation, records[index].hasUsage, !below[index].hasUsageBelow else {
+                continue
+            }
             decisions[index] = Decision(rule: .none)
             var above = Int(below[index].parent)
             var steps = 0

@@ -1,5 +1,3 @@
-internal import OTLP
-
 /// What counting once needs to know of an AI span: plain values, to be kept as long as need be. 96 bytes.
 package struct CallRecord: Sendable, Equatable {
     package var traceID: (UInt64, UInt64)

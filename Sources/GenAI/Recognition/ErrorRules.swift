@@ -44,17 +44,7 @@ extension GenAIMapping {
     }
 
     private func category(ofMessage message: UnsafeRawBufferPointer) -> ErrorCategory? {
-        let head = UnsafeRawBufferPointer(rebasing: message.prefix(4096)).map(foldASCII)
-        for rule in errorMessages where Self.contains(head, rule.text) { return rule.category }
-        return nil
-    }
-
-    private static func contains(_ text: [UInt8], _ part: [UInt8]) -> Bool {
-        guard let first = part.first, text.count >= part.count else { return false }
-        for start in 0...(text.count - part.count) where text[start] == first {
-            if text[start..<start + part.count].elementsEqual(part) { return true }
-        }
-        return false
+        errorTexts.category(of: UnsafeRawBufferPointer(rebasing: message.prefix(4096)))
     }
 
     /// The kind of span that an operation's name stands for, in any case; nil for a name that is not known.

@@ -1,5 +1,3 @@
-internal import OTLP
-
 /// What an event named `exception` says. Slices of the event.
 package struct ExceptionEvent {
     /// `exception.type`; may be empty.

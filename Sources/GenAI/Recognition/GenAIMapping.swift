@@ -50,8 +50,7 @@ package final class GenAIMapping: @unchecked Sendable {
     let vectors: NameTable
     let errors: NameTable
     let errorPrefixes: [(prefix: Glob, category: ErrorCategory)]
-    /// In lower case, in the order in which they are looked for.
-    let errorMessages: [(text: [UInt8], category: ErrorCategory)]
+    let errorTexts: ErrorTexts
     /// Names that values are translated to.
     let names: UnsafeMutablePointer<UnsafeRawBufferPointer>
     let sources: [UnsafeRawBufferPointer]
@@ -135,7 +134,7 @@ package final class GenAIMapping: @unchecked Sendable {
         vectors = NameTable(finished.vectors)
         errors = NameTable(finished.errors)
         errorPrefixes = finished.errorPrefixes
-        errorMessages = finished.errorMessages
+        errorTexts = ErrorTexts(finished.errorMessages)
         names = Self.freeze(finished.names)
         sources = finished.sources
         scopeGlobs = finished.scopeGlobs
@@ -157,6 +156,7 @@ package final class GenAIMapping: @unchecked Sendable {
         operationEntries.deallocate()
         spanNameEntries.deallocate()
         filter.deallocate()
+        errorTexts.deallocate()
         names.deallocate()
     }
 

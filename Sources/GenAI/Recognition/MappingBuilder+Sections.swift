@@ -130,8 +130,9 @@ extension MappingBuilder {
     mutating func readError(_ line: MappingLine) throws(MappingError) {
         if line.text(0) == "message" {
             try require(line, 3)
-            guard let category = ErrorCategory(name: line.words[2]), !line.words[1].isEmpty else {
-                throw line.fault("expected `message TEXT CATEGORY`")
+            guard let category = ErrorCategory(name: line.words[2]), line.words[1].count >= ErrorTexts.shortest else {
+                throw line.fault(
+                    "expected `message TEXT CATEGORY`, with a text of \(ErrorTexts.shortest) bytes or more")
             }
             result.errorMessages.append((line.words[1].map(foldASCII), category))
             return

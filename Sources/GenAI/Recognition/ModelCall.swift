@@ -1,5 +1,3 @@
-internal import OTLP
-
 /// What one AI span says, in the words of the current conventions.
 ///
 /// All text is slices: into the span, the scope or the mapping. They are valid as long as those bytes are not changed

@@ -1,5 +1,3 @@
-internal import OTLP
-
 /// What stands on a span under the names of costs, before anything is added.
 package struct PresentCosts: OptionSet, Sendable {
     package let rawValue: UInt8

@@ -1,5 +1,3 @@
-internal import OTLP
-
 /// Reads spans and says which are AI spans, and what they say, by the rules of a mapping.
 ///
 /// One span at a time, without allocation. One owner, one thread at a time; each thread has its own. Nothing of a span
@@ -18,6 +16,7 @@ package struct SpanRecogniser: ~Copyable {
     /// Of the last spans, the newest lowest: 1 for an AI span. After four in a row the next one is read at once.
     private var history: UInt8 = 0
     private let idle: UnsafeMutablePointer<ModelCall>
+    private var scopes = ScopeMemo()
 
     package init(mapping: GenAIMapping) {
         self.mapping = mapping
@@ -27,6 +26,11 @@ package struct SpanRecogniser: ~Copyable {
     }
 
     deinit { idle.deallocate() }
+
+    /// As `SpanScope(scopeSpans:mapping:)` of this mapping, faster for a scope that comes again.
+    package mutating func scope(of scopeSpans: UnsafeRawBufferPointer) -> SpanScope {
+        scopes.scope(of: scopeSpans, mapping)
+    }
 
     /// Recognises one span.
     ///

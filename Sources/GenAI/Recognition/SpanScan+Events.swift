@@ -1,5 +1,4 @@
 internal import Glibc
-internal import OTLP
 
 extension SpanScan {
     /// Added to the rank of a line when its key stands on an event that repeats the span's attributes.

@@ -1,5 +1,3 @@
-internal import OTLP
-
 extension SpanScan {
     /// Gives a value to the field of an action, unless the field has a better one.
     @inline(__always)

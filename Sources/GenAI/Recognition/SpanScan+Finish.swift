@@ -1,5 +1,3 @@
-internal import OTLP
-
 extension SpanScan {
     /// Decides what the span is, from what the walk has gathered. False when it is no AI span.
     ///

@@ -1,5 +1,3 @@
-internal import OTLP
-
 extension SpanScan {
     /// Reads the attributes from `start` on by a plan, when there is one that fits. The answer is where the general way
     /// goes on.

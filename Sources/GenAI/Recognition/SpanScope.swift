@@ -1,15 +1,11 @@
-internal import OTLP
+internal import Glibc
 
-/// What a mapping knows about a scope and its resource, worked out once for all of their spans.
+/// What a mapping knows about a scope, worked out once for all of its spans.
 ///
-/// Holds slices of both messages; valid as long as they are and the mapping lives.
+/// Holds slices of its message; valid as long as that is and the mapping lives.
 package struct SpanScope {
     package let name: UnsafeRawBufferPointer
     package let version: UnsafeRawBufferPointer
-    /// `service.name` of the resource.
-    package private(set) var service: UnsafeRawBufferPointer?
-    /// `deployment.environment.name`, or the older `deployment.environment`, of the resource.
-    package private(set) var environment: UnsafeRawBufferPointer?
     /// The source that the scope's name gives away.
     let source: UInt8?
     /// Lines of the mapping's `usage` that the scope's name and version do not rule out.
@@ -19,12 +15,17 @@ package struct SpanScope {
     /// As `CallRecord.scope` has it.
     let hash: UInt64
 
-    /// - Parameters:
-    ///   - resource: the encoded Resource message; may be empty.
-    package init(
-        name: UnsafeRawBufferPointer, version: UnsafeRawBufferPointer, resource: UnsafeRawBufferPointer,
-        mapping: GenAIMapping
-    ) {
+    /// The same as `known`, in other memory.
+    fileprivate init(_ known: SpanScope, name: UnsafeRawBufferPointer, version: UnsafeRawBufferPointer) {
+        self.name = name
+        self.version = version
+        source = known.source
+        usageLines = known.usageLines
+        hasNamedSpans = known.hasNamedSpans
+        hash = known.hash
+    }
+
+    private init(name: UnsafeRawBufferPointer, version: UnsafeRawBufferPointer, mapping: GenAIMapping) {
         self.name = name
         self.version = version
         hash = CallRecord.hash(name)
@@ -37,16 +38,14 @@ package struct SpanScope {
         }
         usageLines = lines
         hasNamedSpans = (0..<mapping.spanNameCount).contains { mapping.spanNameEntries[$0].source == source }
-        readResource(resource)
     }
 
-    /// - Parameters:
-    ///   - scopeSpans: the `ScopeSpans` message as it came, spans included.
-    ///   - resourceSpans: the `ResourceSpans` message as it came, scopes included.
-    package init(
-        scopeSpans: UnsafeRawBufferPointer, resourceSpans: UnsafeRawBufferPointer, mapping: GenAIMapping
-    ) {
-        let scope = Self.firstField(of: scopeSpans)
+    /// - Parameter scopeSpans: the `ScopeSpans` message as it came, spans included.
+    package init(scopeSpans: UnsafeRawBufferPointer, mapping: GenAIMapping) {
+        self.init(scope: Self.firstField(of: scopeSpans), mapping: mapping)
+    }
+
+    fileprivate init(scope: UnsafeRawBufferPointer, mapping: GenAIMapping) {
         var name = UnsafeRawBufferPointer.nothing
         var version = name
         if var cursor = WireCursor(scope) {
@@ -58,12 +57,11 @@ package struct SpanScope {
                 }
             }
         }
-        self.init(
-            name: name, version: version, resource: Self.firstField(of: resourceSpans), mapping: mapping)
+        self.init(name: name, version: version, mapping: mapping)
     }
 
-    /// Field 1 of either envelope: the scope, the resource.
-    private static func firstField(of message: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+    /// Field 1 of the envelope: the scope.
+    fileprivate static func firstField(of message: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
         if var cursor = WireCursor(message) {
             while let tag = cursor.varint() {
                 if tag == 0x0A, let payload = cursor.payload() { return payload.rest }
@@ -72,28 +70,46 @@ package struct SpanScope {
         }
         return UnsafeRawBufferPointer.nothing
     }
+}
 
-    private mutating func readResource(_ resource: UnsafeRawBufferPointer) {
-        guard var cursor = WireCursor(resource) else { return }
-        var oldEnvironment: UnsafeRawBufferPointer?
-        while let tag = cursor.varint() {
-            guard tag == 0x0A, let message = cursor.payload() else {
-                cursor.skipField(tag)
-                continue
-            }
-            guard let attribute = WireAttribute(message) else { continue }
-            let key = UnsafeRawBufferPointer(start: attribute.key, count: attribute.keyCount)
-            guard key.count >= 12, key.count <= 27 else { continue }
-            let value = AttributeValue(attribute.value)
-            guard value.form == .text, value.content.count > 0 else { continue }
-            if equalsFolded(key, "service.name") {
-                service = value.content
-            } else if equalsFolded(key, "deployment.environment.name") {
-                environment = value.content
-            } else if equalsFolded(key, "deployment.environment") {
-                oldEnvironment = value.content
-            }
+/// The last scope that was worked out: most batches are of one and the same. One owner.
+struct ScopeMemo: ~Copyable {
+    /// Bytes of the longest scope that is remembered.
+    private static var maximumSize: Int { 256 }
+
+    private let bytes: UnsafeMutableRawPointer
+    /// 0: there is none.
+    private var size = 0
+    /// Without its slices.
+    private var known: SpanScope?
+    private var name = 0..<0
+    private var version = 0..<0
+
+    init() { bytes = .allocate(byteCount: Self.maximumSize, alignment: 8) }
+
+    deinit { bytes.deallocate() }
+
+    /// As `SpanScope.init` has it.
+    mutating func scope(of scopeSpans: UnsafeRawBufferPointer, _ mapping: GenAIMapping) -> SpanScope {
+        let scope = SpanScope.firstField(of: scopeSpans)
+        guard let base = scope.baseAddress, scope.count > 0 else { return SpanScope(scope: scope, mapping: mapping) }
+        if let known, scope.count == size, memcmp(base, bytes, size) == 0 {
+            return SpanScope(
+                known, name: UnsafeRawBufferPointer(rebasing: scope[name]),
+                version: UnsafeRawBufferPointer(rebasing: scope[version]))
         }
-        environment = environment ?? oldEnvironment
+        let fresh = SpanScope(scope: scope, mapping: mapping)
+        guard scope.count <= Self.maximumSize else { return fresh }
+        memcpy(bytes, base, scope.count)
+        size = scope.count
+        known = SpanScope(fresh, name: .nothing, version: .nothing)
+        name = Self.range(of: fresh.name, base)
+        version = Self.range(of: fresh.version, base)
+        return fresh
+    }
+
+    private static func range(of slice: UnsafeRawBufferPointer, _ base: UnsafeRawPointer) -> Range<Int> {
+        guard let start = slice.baseAddress else { return 0..<0 }
+        return start - base..<start - base + slice.count
     }
 }

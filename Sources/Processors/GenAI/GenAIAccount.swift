@@ -9,7 +9,7 @@ struct GenAICharge {
     var tokens: InlineArray<5, Int64>
     var cost: Money
     /// Of the span, by the account's key.
-    var fingerprint: UInt64
+    var fingerprint: CountedSpans.Fingerprint
     /// Of the account, by provider and model.
     var series: Int32
     /// False for a call without a cost, whatever `cost` is.
@@ -26,7 +26,7 @@ struct GenAICharges: @unchecked Sendable {
     /// Which of them, at most as many as there are.
     let chosen: UnsafeBufferPointer<Int32>
     /// Of the chosen ones, in their order; overwritten.
-    let fingerprints: UnsafeMutableBufferPointer<UInt64>
+    let fingerprints: UnsafeMutableBufferPointer<CountedSpans.Fingerprint>
 }
 
 /// Sums over the calls that a component has counted, and their metrics. Any thread may use it.
@@ -123,7 +123,7 @@ final class GenAIAccount: Sendable {
                 state.counted.insert(charges.fingerprints)
             }
             for place in charges.chosen.indices {
-                if countsOnce, charges.fingerprints[place] == 0 {
+                if countsOnce, charges.fingerprints[place].value == 0 {
                     resent.append(charges.chosen[place])
                 } else {
                     Self.add(charges.all[Int(charges.chosen[place])], &state)

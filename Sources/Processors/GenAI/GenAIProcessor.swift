@@ -114,8 +114,9 @@ final class GenAIEngine: Sendable {
     func process(_ batch: TelemetryBatch) {
         let worker = idle.withLock { $0.workers.popLast() } ?? GenAIWorker(mapping, options, account)
         worker.process(batch, prices: prices)
-        let box = IdleWorkers(workers: [worker])
-        idle.withLock { if $0.workers.count < Self.maximumIdleWorkers { $0.workers += box.workers } }
+        // Given away: nobody uses it here any more.
+        nonisolated(unsafe) let done = worker
+        idle.withLock { if $0.workers.count < Self.maximumIdleWorkers { $0.workers.append(done) } }
     }
 
     // MARK: Price files

@@ -46,7 +46,7 @@ final class GenAIWorker {
     private var tails: [ItemTail] = []
     /// Places in `pending` of the spans that are charged, and their fingerprints.
     private var chosen = SpanList<Int32>()
-    private var fingerprints = SpanList<UInt64>()
+    private var fingerprints = SpanList<CountedSpans.Fingerprint>()
     /// Places of those that came before.
     private var resent: [Int32] = []
     private var costs: CostAttributes
@@ -106,11 +106,9 @@ final class GenAIWorker {
         let items = batch.items
         let scopes = batch.scopes
         for resource in batch.resources {
-            let resourceMessage = batch.message(of: resource)
             for scopeIndex in resource.scopes {
                 let record = scopes[scopeIndex]
-                let scope = SpanScope(
-                    scopeSpans: batch.message(of: record), resourceSpans: resourceMessage, mapping: mapping)
+                let scope = recogniser.scope(of: batch.message(of: record))
                 for index in record.items {
                     let payload = batch.payload(of: items[index])
                     let tail = batch.tail(of: items[index])

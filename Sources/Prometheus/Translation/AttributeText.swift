@@ -7,7 +7,7 @@ enum AttributeText {
     private static let maximumDepth = 64
 
     /// The text of an encoded AnyValue, in the request or in `store`. Nil when it is malformed.
-    static func text(_ value: WireCursor, _ store: inout ByteStore) -> TextSlice? {
+    static func text(_ value: FieldCursor, _ store: inout ByteStore) -> TextSlice? {
         var cursor = value
         guard !cursor.isAtEnd else { return .empty }
         guard let tag = cursor.varint() else { return nil }
@@ -34,7 +34,7 @@ enum AttributeText {
     }
 
     /// Writes an AnyValue as JSON. False when it is malformed.
-    private static func json(_ value: WireCursor, _ depth: Int, _ writer: inout WireWriter) -> Bool {
+    private static func json(_ value: FieldCursor, _ depth: Int, _ writer: inout WireWriter) -> Bool {
         var cursor = value
         guard depth < maximumDepth, let tag = cursor.varint() else {
             writer.append("null")
@@ -70,7 +70,7 @@ enum AttributeText {
     }
 
     /// The elements of an ArrayValue or KeyValueList.
-    private static func list(_ list: WireCursor, isMap: Bool, _ depth: Int, _ writer: inout WireWriter) -> Bool {
+    private static func list(_ list: FieldCursor, isMap: Bool, _ depth: Int, _ writer: inout WireWriter) -> Bool {
         var cursor = list
         var isFirst = true
         writer.append(byte: UInt8(ascii: isMap ? "{" : "["))
@@ -134,13 +134,13 @@ enum AttributeText {
 
 /// A KeyValue taken apart; a missing value is empty.
 struct KeyAndValue {
-    var key: WireCursor
-    var value: WireCursor
+    var key: FieldCursor
+    var value: FieldCursor
 
     /// Nil when the message is malformed.
-    init?(_ message: WireCursor) {
+    init?(_ message: FieldCursor) {
         var cursor = message
-        key = WireCursor(message.at, message.at)
+        key = FieldCursor(message.at, message.at)
         value = key
         while !cursor.isAtEnd {
             guard let tag = cursor.varint() else { return nil }

@@ -73,7 +73,7 @@ struct TextSlice: BitwiseCopyable {
         count = text.utf8CodeUnitCount
     }
 
-    init(_ cursor: WireCursor) {
+    init(_ cursor: FieldCursor) {
         base = cursor.at
         count = cursor.count
     }

@@ -10,7 +10,7 @@ extension MetricTranslator {
     /// Reads all exemplars of a point into `exemplars`; malformed ones are left out.
     /// - Parameter now: for exemplars without a time, in milliseconds.
     @inline(never)
-    func readExemplars(_ point: WireCursor, tag: UInt64, now: Int64) {
+    func readExemplars(_ point: FieldCursor, tag: UInt64, now: Int64) {
         hasPointText = true
         var cursor = point
         while !cursor.isAtEnd, exemplars.count < Self.maximumExemplars {
@@ -48,10 +48,10 @@ extension MetricTranslator {
         }
     }
 
-    private func exemplar(_ message: WireCursor, _ now: Int64) -> SeriesExemplar? {
+    private func exemplar(_ message: FieldCursor, _ now: Int64) -> SeriesExemplar? {
         var time: UInt64 = 0
         var value: Double?
-        var ids: (trace: WireCursor?, span: WireCursor?) = (nil, nil)
+        var ids: (trace: FieldCursor?, span: FieldCursor?) = (nil, nil)
         var filtered = 0
         var cursor = message
         while !cursor.isAtEnd {
@@ -76,7 +76,7 @@ extension MetricTranslator {
     }
 
     private func exemplarLabels(
-        _ message: WireCursor, _ trace: WireCursor?, _ span: WireCursor?, _ filtered: Int
+        _ message: FieldCursor, _ trace: FieldCursor?, _ span: FieldCursor?, _ filtered: Int
     ) -> UnsafeBufferPointer<SeriesLabel> {
         var labels: [SeriesLabel] = []
         var characters = 0
@@ -97,7 +97,7 @@ extension MetricTranslator {
     }
 
     /// The filtered attributes under their own keys; none when they have more characters than there is room for.
-    private func filteredLabels(_ message: WireCursor, room: Int) -> [SeriesLabel] {
+    private func filteredLabels(_ message: FieldCursor, room: Int) -> [SeriesLabel] {
         var labels: [SeriesLabel] = []
         var characters = 0
         var cursor = message
@@ -126,7 +126,7 @@ extension MetricTranslator {
             nameOffset: UInt32(encoded.offset))
     }
 
-    private func hex(_ id: WireCursor) -> TextSlice {
+    private func hex(_ id: FieldCursor) -> TextSlice {
         let digits: StaticString = "0123456789abcdef"
         let target = pointStore.take(2 * id.count)
         for (index, byte) in id.rest.enumerated() {

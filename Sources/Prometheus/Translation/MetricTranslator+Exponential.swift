@@ -13,12 +13,12 @@ extension MetricTranslator {
         let zeroCount: UInt64
         let zeroThreshold: Double
         /// Buckets messages; empty when there are none.
-        let positive: WireCursor
-        let negative: WireCursor
+        let positive: FieldCursor
+        let negative: FieldCursor
     }
 
     /// An exponential histogram's point. Returns why it has no series.
-    func exponentialHistogram(_ point: WireCursor, _ family: MetricFamily, _ sink: any SeriesSink) -> RejectReason? {
+    func exponentialHistogram(_ point: FieldCursor, _ family: MetricFamily, _ sink: any SeriesSink) -> RejectReason? {
         guard let read = readExponential(point) else { return .malformed }
         let values = read.values
         guard read.scale >= Self.scales.lowerBound else { return .scaleTooLow }
@@ -67,12 +67,12 @@ extension MetricTranslator {
     }
 
     /// The optimizer of Swift 6.3 loses stores to a nested structure in a loop like this one: plain variables it keeps.
-    private func readExponential(_ point: WireCursor) -> ExponentialPoint? {
+    private func readExponential(_ point: FieldCursor) -> ExponentialPoint? {
         var values = DistributionPoint()
         var scale: Int32 = 0
         var zeroCount: UInt64 = 0
         var zeroThreshold: UInt64 = 0
-        var positive = WireCursor(point.end, point.end)
+        var positive = FieldCursor(point.end, point.end)
         var negative = positive
         var cursor = point
         while !cursor.isAtEnd {
@@ -134,7 +134,7 @@ struct BucketLayout: ~Copyable {
 
     /// Reads a Buckets message, merging 2^scaleDown buckets each. OTLP's bucket i covers (base^i, base^(i+1)], and
     /// native histograms number a bucket by its upper bound. False when it is malformed or numbers overflow.
-    mutating func read(_ message: WireCursor, scaleDown: Int32) -> Bool {
+    mutating func read(_ message: FieldCursor, scaleDown: Int32) -> Bool {
         guard let offset = Self.offset(message) else { return false }
         // By 63 every bucket is in one of two: more makes no difference.
         let shift = Int(min(scaleDown, 63))
@@ -170,7 +170,7 @@ struct BucketLayout: ~Copyable {
         return append(merged.index, merged.count)
     }
 
-    private static func offset(_ message: WireCursor) -> Int32? {
+    private static func offset(_ message: FieldCursor) -> Int32? {
         var offset: Int32 = 0
         var cursor = message
         while !cursor.isAtEnd {

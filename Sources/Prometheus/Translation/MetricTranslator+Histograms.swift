@@ -13,7 +13,7 @@ extension MetricTranslator {
     }
 
     /// A histogram's point: sum, count and buckets. Returns why it has no series.
-    func classicHistogram(_ point: WireCursor, _ family: MetricFamily, _ sink: any SeriesSink) -> RejectReason? {
+    func classicHistogram(_ point: FieldCursor, _ family: MetricFamily, _ sink: any SeriesSink) -> RejectReason? {
         histogram.counts.removeAll()
         histogram.bounds.removeAll()
         guard let values = readHistogram(point) else { return .malformed }
@@ -57,7 +57,7 @@ extension MetricTranslator {
     }
 
     /// A summary's point: sum, count and quantiles. Returns why it has no series.
-    func summary(_ point: WireCursor, _ family: MetricFamily, _ sink: any SeriesSink) -> RejectReason? {
+    func summary(_ point: FieldCursor, _ family: MetricFamily, _ sink: any SeriesSink) -> RejectReason? {
         var values = DistributionPoint(sum: 0)
         histogram.quantiles.removeAll()
         var cursor = point
@@ -120,7 +120,7 @@ extension MetricTranslator {
         shape.pointee.labels[slot].valueCount = UInt32(truncatingIfNeeded: text.count)
     }
 
-    private func readQuantile(_ message: WireCursor) -> Bool {
+    private func readQuantile(_ message: FieldCursor) -> Bool {
         var quantile = 0.0
         var value = 0.0
         var cursor = message
@@ -136,7 +136,7 @@ extension MetricTranslator {
         return true
     }
 
-    private func readHistogram(_ point: WireCursor) -> DistributionPoint? {
+    private func readHistogram(_ point: FieldCursor) -> DistributionPoint? {
         var values = DistributionPoint()
         var cursor = point
         while !cursor.isAtEnd {

@@ -6,7 +6,7 @@ extension MetricTranslator {
     /// A gauge's or sum's point. Returns why it has no series.
     @inline(__always)
     func number(
-        _ point: WireCursor, _ data: MetricData, _ family: MetricFamily, _ sink: any SeriesSink
+        _ point: FieldCursor, _ data: MetricData, _ family: MetricFamily, _ sink: any SeriesSink
     ) -> RejectReason? {
         var start: UInt64 = 0
         var time: UInt64 = 0
@@ -59,7 +59,7 @@ extension MetricTranslator {
 
     /// Adds an attribute of the present point, given its KeyValue. False when it is malformed.
     @inline(__always)
-    func readAttribute(_ message: WireCursor) -> Bool {
+    func readAttribute(_ message: FieldCursor) -> Bool {
         let at = message.at
         let size = message.count
         // The common shape: key, value, both shorter than 128 bytes, the value a string, nothing else.
@@ -85,7 +85,7 @@ extension MetricTranslator {
     /// The same for any shape of KeyValue and value.
     @inline(never)
     static func readAttribute(
-        _ message: WireCursor, _ attributes: inout Scratch<PointAttribute>, _ store: inout ByteStore
+        _ message: FieldCursor, _ attributes: inout Scratch<PointAttribute>, _ store: inout ByteStore
     ) -> Bool {
         guard let pair = KeyAndValue(message), let text = AttributeText.text(pair.value, &store),
             let keyCount = UInt32(exactly: pair.key.count), let valueCount = UInt32(exactly: text.count)

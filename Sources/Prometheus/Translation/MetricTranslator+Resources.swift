@@ -19,7 +19,7 @@ extension MetricTranslator {
         resourceSerial += 1
         earliest = .max
         latest = .min
-        var cursor = WireCursor(message)
+        var cursor = FieldCursor(message)
         while var rest = cursor, !rest.isAtEnd, let tag = rest.varint() {
             if tag == 0x0A {
                 guard let resource = rest.payload() else { break }
@@ -38,7 +38,7 @@ extension MetricTranslator {
     }
 
     /// Reads the attributes of a Resource or InstrumentationScope into `resourceAttributes`.
-    private func readAttributes(_ message: WireCursor, tag wanted: UInt64) {
+    private func readAttributes(_ message: FieldCursor, tag wanted: UInt64) {
         var cursor = message
         while !cursor.isAtEnd, let tag = cursor.varint() {
             guard tag == wanted else {
@@ -111,7 +111,7 @@ extension MetricTranslator {
         frame.begin(serial: nextSerial())
         frame.add(resourceFrame)
         if options.addsScopeLabels {
-            var cursor = WireCursor(message)
+            var cursor = FieldCursor(message)
             while var rest = cursor, !rest.isAtEnd, let tag = rest.varint() {
                 if tag == 0x0A {
                     guard let scope = rest.payload() else { break }
@@ -128,7 +128,7 @@ extension MetricTranslator {
         frame.key = shapes.frameKey(frame.words)
     }
 
-    private func addScope(_ scope: WireCursor) {
+    private func addScope(_ scope: FieldCursor) {
         var cursor = scope
         while !cursor.isAtEnd, let tag = cursor.varint() {
             guard tag & 7 == 2, let payload = cursor.payload() else {
@@ -144,7 +144,7 @@ extension MetricTranslator {
         }
     }
 
-    private func addScopeAttribute(_ attribute: WireCursor) {
+    private func addScopeAttribute(_ attribute: FieldCursor) {
         guard let pair = KeyAndValue(attribute), let text = AttributeText.text(pair.value, &frameStore) else { return }
         let key = Array("otel_scope_".utf8) + pair.key.rest
         guard let number = key.withUnsafeBytes({ names.number(ofKey: $0) }), names.entries[number].isValid else {

@@ -93,13 +93,13 @@ package final class MetricTranslator {
 
     private func translate(_ batch: TelemetryBatch, _ item: ItemRecord, _ sink: any SeriesSink) {
         guard item.tailCount > 0 else {
-            if let message = WireCursor(batch.payload(of: item)) { metric(message, sink) }
+            if let message = FieldCursor(batch.payload(of: item)) { metric(message, sink) }
             return
         }
         joined.removeAll()
         joined.append(batch.payload(of: item))
         joined.append(batch.tail(of: item))
-        if !joined.overflowed, let message = WireCursor(joined.bytes) { metric(message, sink) }
+        if !joined.overflowed, let message = FieldCursor(joined.bytes) { metric(message, sink) }
     }
 
     /// Forgets all names: addresses and numbers of before are void.
@@ -132,7 +132,7 @@ package final class MetricTranslator {
     // MARK: Metrics
 
     /// One metric: its fields may come in any order, so they are gathered first.
-    private func metric(_ message: WireCursor, _ sink: any SeriesSink) {
+    private func metric(_ message: FieldCursor, _ sink: any SeriesSink) {
         var identity = MetricIdentity()
         var data = MetricData(message)
         var hint: MetricType?
@@ -213,7 +213,7 @@ package final class MetricTranslator {
     }
 
     /// Metadata `prometheus.type`, which a scraped metric may come with.
-    private static func typeHint(_ attribute: WireCursor) -> MetricType? {
+    private static func typeHint(_ attribute: FieldCursor) -> MetricType? {
         guard let pair = KeyAndValue(attribute), pair.key.rest.elementsEqual("prometheus.type".utf8) else { return nil }
         var value = pair.value
         guard value.varint() == 0x0A, let text = value.payload() else { return nil }
@@ -239,15 +239,15 @@ struct MetricData {
     }
 
     var kind = Kind.none
-    var message: WireCursor
+    var message: FieldCursor
     var points = 0
     var temporality: UInt64 = 0
     var isMonotonic = false
 
-    init(_ place: WireCursor) { message = WireCursor(place.at, place.at) }
+    init(_ place: FieldCursor) { message = FieldCursor(place.at, place.at) }
 
     /// Counts the points, and reads what stands behind them.
-    mutating func read(_ payload: WireCursor, _ kind: Kind) {
+    mutating func read(_ payload: FieldCursor, _ kind: Kind) {
         self.kind = kind
         message = payload
         points = 0

@@ -140,7 +140,7 @@ struct KeptSpans: ~Copyable {
     private mutating func appendEdited(
         _ run: UnsafeRawBufferPointer, _ edit: Edit, _ attributes: UnsafeRawBufferPointer, _ repeats: ArraySlice<Int>
     ) {
-        guard var fields = WireCursor(run) else { return }
+        guard var fields = FieldCursor(run) else { return }
         var repeats = repeats
         var place = 0
         while let key = fields.key() {
@@ -165,7 +165,7 @@ struct KeptSpans: ~Copyable {
     /// Writes a span to `stripped` with the status `aggregate` in place of what its call cost.
     private mutating func writeWithoutCost(_ span: UnsafeRawBufferPointer) {
         stripped.removeAll()
-        guard var fields = WireCursor(span) else { return }
+        guard var fields = FieldCursor(span) else { return }
         var from = fields.at
         while let key = fields.key() {
             var isCost = false
@@ -188,7 +188,7 @@ struct KeptSpans: ~Copyable {
     private mutating func append(_ span: UnsafeRawBufferPointer, _ edit: Edit) {
         let start = writer.count
         var state = UnsafeRawBufferPointer(start: nil, count: 0)
-        guard var fields = WireCursor(span) else { return }
+        guard var fields = FieldCursor(span) else { return }
         var from = fields.at
         while let key = fields.key() {
             if key == 0x1A {

@@ -86,8 +86,8 @@ struct RepeatedCalls: ~Copyable {
         }
 
         func add(_ run: UnsafeRawBufferPointer, _ envelope: EnvelopeTable.Envelope) {
-            let scope = SpanScope(scopeSpans: envelope.scope, resourceSpans: envelope.resource, mapping: mapping)
-            guard var fields = WireCursor(run) else { return }
+            let scope = SpanScope(scopeSpans: envelope.scope, mapping: mapping)
+            guard var fields = FieldCursor(run) else { return }
             while let key = fields.key() {
                 guard key == 0x12, let span = fields.bytes() else { return }
                 add(span, scope)
@@ -180,7 +180,7 @@ enum CallState: UInt8, Sendable {
     /// Reads all attributes of a span.
     init(of span: UnsafeRawBufferPointer) {
         self = .unknown
-        guard var fields = WireCursor(span) else { return }
+        guard var fields = FieldCursor(span) else { return }
         while let key = fields.key() {
             if key == 0x4A {
                 guard let attribute = fields.bytes() else { return }

@@ -212,10 +212,13 @@ struct SegmentArena: ~Copyable {
         munmap(chunk, mapped)
     }
 
+    /// Chunks that `trim` gives back at once: 128 MiB, some milliseconds in which the arena's requests wait.
+    private static let mostTrimmed = 512
+
     /// Gives back most of the chunks, at least one, that were spare all the time since the last call: three of four, so that
     /// after a burst little is left in a few seconds, and load that comes in waves keeps some.
     mutating func trim() {
-        var surplus = leastSpare - leastSpare / 4
+        var surplus = min(leastSpare - leastSpare / 4, Self.mostTrimmed)
         while surplus > 0, let chunk = spare {
             spare = chunk.pointee.next
             spareCount -= 1

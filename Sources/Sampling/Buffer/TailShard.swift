@@ -321,7 +321,7 @@ package struct TailShard: ~Copyable {
         while let current = next {
             next = current.pointee.next
             if current.pointee.areLogs { continue }
-            guard var fields = WireCursor(current.pointee.bytes > 0 ? current.content : .nothing) else { continue }
+            guard var fields = FieldCursor(current.pointee.bytes > 0 ? current.content : .nothing) else { continue }
             while let key = fields.key() {
                 guard key == 0x12, let span = fields.bytes() else { break }
                 if Self.isRoot(span) { return true }
@@ -331,7 +331,7 @@ package struct TailShard: ~Copyable {
     }
 
     private static func isRoot(_ span: UnsafeRawBufferPointer) -> Bool {
-        guard var fields = WireCursor(span) else { return false }
+        guard var fields = FieldCursor(span) else { return false }
         var isRoot = true
         while let key = fields.key() {
             if key == 0x22 {

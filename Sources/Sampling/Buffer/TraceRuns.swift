@@ -83,7 +83,7 @@ package struct TraceRuns: ~Copyable {
     }
 
     private static func traceIDAnywhere(_ item: UnsafeRawBufferPointer, key wanted: UInt64) -> (UInt64, UInt64)? {
-        guard var fields = WireCursor(item) else { return nil }
+        guard var fields = FieldCursor(item) else { return nil }
         var found: (UInt64, UInt64)?
         while let key = fields.key() {
             if key == wanted {
@@ -102,7 +102,7 @@ package struct TraceRuns: ~Copyable {
 
     /// Fields of a `ResourceSpans` or `ScopeSpans` other than number 2, their children.
     private static func appendOthers(_ message: UnsafeRawBufferPointer, to writer: inout WireWriter) {
-        guard var fields = WireCursor(message) else { return }
+        guard var fields = FieldCursor(message) else { return }
         var start = fields.at
         while let key = fields.key(), fields.skip(key & 7) {
             if key >> 3 != 2 { writer.append(UnsafeRawBufferPointer(start: start, count: fields.at - start)) }
@@ -171,7 +171,7 @@ extension TraceRuns {
     package func latestEnd(of batch: TelemetryBatch) -> UInt64 {
         var latest: UInt64 = 0
         for item in batch.items {
-            guard var fields = WireCursor(batch.payload(of: item)) else { continue }
+            guard var fields = FieldCursor(batch.payload(of: item)) else { continue }
             while let key = fields.key() {
                 if key == 0x41 {
                     guard let end = fields.fixed64() else { break }

@@ -10,7 +10,7 @@ struct KeyValue {
     /// Nil when the message is malformed. The last of repeated fields counts, as protobuf has it.
     @inline(__always)
     init?(_ message: UnsafeRawBufferPointer) {
-        guard var fields = WireCursor(message) else { return nil }
+        guard var fields = FieldCursor(message) else { return nil }
         var key = UnsafeRawBufferPointer(start: nil, count: 0)
         var value = key
         while let tag = fields.key() {
@@ -40,7 +40,7 @@ enum ScalarValue {
 
     init(_ value: UnsafeRawBufferPointer) {
         self = .other
-        guard var fields = WireCursor(value) else { return }
+        guard var fields = FieldCursor(value) else { return }
         while let tag = fields.key() {
             switch tag {
             case 0x0A:

@@ -104,13 +104,13 @@ struct TraceFacts: ~Copyable {
     private mutating func forEachResourceAttribute(
         _ fields: UnsafeRawBufferPointer, _ body: (inout TraceFacts, KeyValue) -> Void
     ) {
-        guard var outer = WireCursor(fields) else { return }
+        guard var outer = FieldCursor(fields) else { return }
         while let key = outer.key() {
             guard key == 0x0A, let resource = outer.bytes() else {
                 if key == 0x0A || !outer.skip(key & 7) { return }
                 continue
             }
-            guard var inner = WireCursor(resource) else { continue }
+            guard var inner = FieldCursor(resource) else { continue }
             while let field = inner.key() {
                 guard field == 0x0A, let attribute = inner.bytes() else {
                     if field == 0x0A || !inner.skip(field) { return }
@@ -132,7 +132,7 @@ struct TraceFacts: ~Copyable {
     /// Adds a run of spans, encoded as fields of a `ScopeSpans`. `resourceBits` are those of their resource.
     mutating func add(run: UnsafeRawBufferPointer, resourceBits: ConditionBits) {
         bytes += run.count
-        guard var fields = WireCursor(run) else { return }
+        guard var fields = FieldCursor(run) else { return }
         while let key = fields.key() {
             guard key == 0x12, let span = fields.bytes() else { return }
             add(span: span, resourceBits)
@@ -193,7 +193,7 @@ struct TraceFacts: ~Copyable {
     private mutating func read(
         _ span: UnsafeRawBufferPointer, _ header: inout Header, _ found: inout ConditionBits
     ) {
-        guard var fields = WireCursor(span) else { return }
+        guard var fields = FieldCursor(span) else { return }
         while let key = fields.key() {
             switch key {
             case 0x4A:
@@ -225,7 +225,7 @@ struct TraceFacts: ~Copyable {
     }
 
     private static func status(_ message: UnsafeRawBufferPointer) -> StatusCodes {
-        guard var fields = WireCursor(message) else { return .unset }
+        guard var fields = FieldCursor(message) else { return .unset }
         var code: UInt64 = 0
         while let key = fields.key() {
             if key == 0x18 {

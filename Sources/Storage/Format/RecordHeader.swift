@@ -25,6 +25,8 @@ package struct RecordHeader: Equatable, Sendable {
     /// Sequences of files are not above this, so that sums of them never overflow; a million records a second reach it in
     /// a hundred thousand years.
     static let maximumSequence: UInt64 = 1 << 62
+    /// No log goes on from above this: its next records must be below `maximumSequence`, or they could not be read.
+    static let highestUse = maximumSequence / 2
     /// Longest context: 16 MiB - 1.
     static let maximumContext = 0xFF_FFFF
 
@@ -101,7 +103,7 @@ struct ReleaseEntry: Equatable {
         }
         first = bytes.number(at: 0)
         count = bytes.number(at: 8)
-        guard first <= RecordHeader.maximumSequence, count <= RecordHeader.maximumSequence else { return nil }
+        guard first <= RecordHeader.highestUse, count <= RecordHeader.highestUse - first else { return nil }
     }
 
     private static func sum(_ bytes: UnsafeRawBufferPointer, _ salt: UInt64) -> UInt32 {

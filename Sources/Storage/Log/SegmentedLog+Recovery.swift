@@ -32,6 +32,10 @@ extension SegmentedLog {
             for index in segments.indices.reversed() where segments[index].live == 0 { remove(index) }
             // Above everything that was ever used: a release must never meet another record of the same sequence.
             nextSequence = max(found.highest, segments.last?.end ?? 1, 1)
+            guard nextSequence <= RecordHeader.highestUse else {
+                throw StorageError(
+                    .io, "a file in \(directory) has a number that no log reaches: remove it, or use another directory")
+            }
             durableEnd = nextSequence
             for index in segments.indices { found.recovery.live.add(try liveTotals(of: index)) }
             found.recovery.sequences = (segments.first?.first ?? nextSequence)..<nextSequence

@@ -79,6 +79,8 @@ final class HTTPTransfer {
         if let idle = settings.keepAliveIdle { set(CURLOPT_TCP_KEEPIDLE, Int(idle.components.seconds)) }
         if let interval = settings.keepAliveInterval { set(CURLOPT_TCP_KEEPINTVL, Int(interval.components.seconds)) }
         set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
+        // Proxies forward requests of HTTP/1.1 only.
+        set(CURLOPT_HTTPPROXYTUNNEL, settings.version == .http2 ? 1 : 0)
         // A cancelled transfer must not wait for the resolver's thread.
         set(CURLOPT_QUICK_EXIT, 1)
         set(CURLOPT_UPLOAD_BUFFERSIZE, settings.uploadBufferBytes)
@@ -106,8 +108,12 @@ final class HTTPTransfer {
         // without TLS from the start on a new connection only, and on a kept one only when it is not told to: which
         // of the two it will be has to be known beforehand.
         opening = settings.version == .http2 ? .never : .asNeeded
+        let isDirect =
+            settings.proxyURL == nil
+            && (parsed.isLoopback || !EnvironmentProxy.mayBeUsed(for: parsed.host, isTLS: parsed.isTLS))
         target = consume parsed
-        address = choose(origin)
+        // A proxy finds the addresses itself.
+        address = isDirect ? choose(origin) : nil
         self.submission = submission
         if let problem = prepare(request) {
             clear()

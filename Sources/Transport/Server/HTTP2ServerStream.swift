@@ -1,21 +1,13 @@
 internal import NIOCore
-internal import NIOHPACK
-internal import NIOHTTP2
 internal import OTLP
 internal import Pipeline
 
 /// One request on an HTTP/2 connection: collects its body under the service's limit, and writes the answer, with
 /// trailers where it has them.
 ///
-/// Lives on its channel's event loop.
-final class HTTP2ServerStream: ChannelDuplexHandler, AnswerTarget {
-    typealias InboundIn = HTTP2Frame.FramePayload
-    typealias OutboundIn = Never
-    typealias OutboundOut = HTTP2Frame.FramePayload
-
+/// Lives on its connection's event loop.
+final class HTTP2ServerStream: AnswerTarget {
     private enum State {
-        /// The head has not come yet.
-        case idle
         /// The client's credentials are being checked; the body waits.
         case authenticating
         /// A body is coming in.
@@ -27,189 +19,190 @@ final class HTTP2ServerStream: ChannelDuplexHandler, AnswerTarget {
         case waiting
         /// Request and answer go on side by side.
         case streaming(any HTTPStream)
-        /// The answer is out.
+        /// The answer is written, or waits for windows.
         case answered
+        /// Nothing goes on here any more.
+        case over
     }
 
+    /// How an answer ends.
+    private enum Ending {
+        /// It goes on.
+        case none
+        /// With the last byte of its body.
+        case body
+        case trailers([(name: String, value: String)])
+    }
+
+    let id: UInt32
     private let connection: HTTP2ServerConnection
-    private var context: ChannelHandlerContext?
-    private var state = State.idle
+    private var state = State.answered
+    /// The client has ended its side.
+    private(set) var isComplete = false
+
     private var body = WireWriter()
     private var bodyLimit = 0
     /// Most bytes that the body can have: its announced size, or the limit.
     private var bodyGoal = 0
+    private var announced: Int?
     private var lease: MemoryLease?
     private var framing = HTTPBodyFraming.none
-    private var omitsBody = false
-    private var deadline: NIODeadline?
-    /// The client has ended its side.
-    private var isComplete = false
     private var discarded = 0
-    /// What came while the credentials were checked.
-    private var postponed: [HTTP2Frame.FramePayload] = []
-    private var readIsPostponed = false
-    private var endIsPostponed = false
+    /// Body bytes that came while the credentials were checked; none are read beyond the stream's window.
+    private var postponed = WireWriter()
+    private var postponedFrames = 0
+    /// Bytes that the client may still send, and bytes that it may send again but has not been told so.
+    private var window = HTTP2ServerConnection.streamWindow
+    private var consumed = 0
+
+    private var omitsBody = false
     private var hasStreamHead = false
+    /// Bytes of the answer that wait for windows.
+    private var pending: ArraySlice<UInt8> = []
+    private var ending = Ending.none
+    private var held = 0
+    private var sendWindow: Int
+    private var deadline: NIODeadline?
 
     /// Most bytes of an unwanted body that are read before it is answered.
     private static let discardLimit = 256 << 10
-    /// What an answer without a body is counted as, in bytes.
+    /// What an answer that waits is counted as, beside its bytes.
     private static let answerOverhead = 512
 
     /// Serves this request from its head to its answer.
     private var service: any HTTPService
 
-    init(_ connection: HTTP2ServerConnection) {
+    init(_ id: UInt32, _ connection: HTTP2ServerConnection) {
+        self.id = id
         self.connection = connection
         service = connection.service
+        sendWindow = connection.initialSendWindow
     }
 
-    func handlerAdded(context: ChannelHandlerContext) {
-        self.context = context
-        connection.add(self)
-    }
-
-    func handlerRemoved(context: ChannelHandlerContext) { forget() }
-
-    func channelInactive(context: ChannelHandlerContext) {
-        forget()
-        context.fireChannelInactive()
-    }
-
-    private func forget() {
-        connection.remove(self)
+    /// The connection has let go of the stream.
+    func forget() {
+        state = .over
         lease = nil
         body = WireWriter()
-        postponed = []
-        context = nil
+        pending = []
+        connection.hold(-held)
+        held = 0
+        if postponedFrames > 0 { connection.consume(postponedFrames) }
+        postponed = WireWriter()
+        postponedFrames = 0
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
-
-    /// Nothing more is read from a client whose credentials are being checked.
-    func read(context: ChannelHandlerContext) {
-        if case .authenticating = state { readIsPostponed = true } else { context.read() }
-    }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let frame = unwrapInboundIn(data)
-        if case .authenticating = state { postponed.append(frame) } else { handle(frame) }
-    }
-
-    private func handle(_ frame: HTTP2Frame.FramePayload) {
-        switch frame {
-        case .headers(let frame):
-            if case .idle = state { begin(frame.headers, ends: frame.endStream) }
-            if frame.endStream { endOrPostpone() }
-        case .data(let frame):
-            if case .byteBuffer(let chunk) = frame.data { take(chunk) }
-            if frame.endStream { end() }
-        default: break
-        }
+    /// Ends the stream for an error, or because nobody waits for it any more.
+    func reset(_ code: HTTP2ErrorCode) {
+        if case .over = state { return }
+        connection.writer.reset(id, code)
+        connection.remove(self, remembers: !isComplete)
+        connection.flush()
     }
 
     // MARK: The request
 
-    private func begin(_ fields: HPACKHeaders, ends: Bool) {
+    /// - Parameter length: of the body, in bytes; nil when it is not known.
+    func begin(_ head: HTTPHead, length: Int?) {
         connection.refresh()
         service = connection.service
-        let head = Self.head(fields, client: connection.client)
         omitsBody = head.method == "HEAD"
-        guard connection.takesAnswers else {
-            // Another answer would only wait behind the others.
-            state = .answered
-            context?.writeAndFlush(wrapOutboundOut(.rstStream(.refusedStream)), promise: nil)
-            return
-        }
+        announced = length
         let timeout = connection.settings.readTimeout
-        deadline = timeout > .zero ? .now() + TimeAmount(timeout) : nil
-        let length = ends ? 0 : head.headers["content-length"].flatMap { Int($0) }
+        deadline = timeout > .zero ? connection.now + TimeAmount(timeout) : nil
         guard let authenticator = connection.settings.authenticator, service.needsAuthentication(head) else {
-            admit(head, length)
+            admit(head)
             return
         }
         let request = AuthenticationRequest(fields: head.headers.fields, peer: connection.client)
         switch authenticator.authenticate(request) {
-        case .allowed(let identity): admit(head, length, identity)
+        case .allowed(let identity): admit(head, identity)
         case .denied(let failure): refuse(service.unauthenticated(head, failure))
-        case .later(let check): authenticate(head, length, check)
+        case .later(let check): authenticate(head, check)
         }
     }
 
     private func authenticate(
-        _ head: HTTPHead, _ length: Int?,
+        _ head: HTTPHead,
         _ check: (@escaping @Sendable (Result<ClientIdentity, AuthenticationFailure>) -> Void) -> Void
     ) {
-        guard let context else { return }
         state = .authenticating
-        let eventLoop = context.eventLoop
-        let bound = NIOLoopBound((self, head, length), eventLoop: eventLoop)
+        let eventLoop = connection.eventLoop
+        let bound = NIOLoopBound((self, head), eventLoop: eventLoop)
         check { result in
             eventLoop.execute {
-                let (stream, head, length) = bound.value
-                stream.finishAuthentication(head, length, result)
+                let (stream, head) = bound.value
+                stream.finishAuthentication(head, result)
             }
         }
     }
 
-    private func finishAuthentication(
-        _ head: HTTPHead, _ length: Int?, _ result: Result<ClientIdentity, AuthenticationFailure>
-    ) {
-        guard case .authenticating = state, let context else { return }
+    private func finishAuthentication(_ head: HTTPHead, _ result: Result<ClientIdentity, AuthenticationFailure>) {
+        guard case .authenticating = state else { return }
         switch result {
-        case .success(let identity): admit(head, length, identity)
+        case .success(let identity): admit(head, identity)
         case .failure(let failure): refuse(service.unauthenticated(head, failure))
         }
-        let waiting = postponed
-        postponed = []
-        if endIsPostponed { end() }
-        for frame in waiting { handle(frame) }
-        guard readIsPostponed else { return }
-        readIsPostponed = false
-        context.read()
+        let frames = postponedFrames
+        postponedFrames = 0
+        var waiting = WireWriter()
+        swap(&waiting, &postponed)
+        if waiting.count > 0 { received(waiting.bytes) }
+        if frames > 0 { consume(frames) }
+        if isComplete { finish() }
+        connection.flush()
     }
 
-    /// The client's side may end with the head, while its credentials are being checked.
-    private func endOrPostpone() {
-        if case .authenticating = state { endIsPostponed = true } else { end() }
-    }
-
-    private func admit(_ head: HTTPHead, _ length: Int?, _ identity: ClientIdentity? = nil) {
+    private func admit(_ head: HTTPHead, _ identity: ClientIdentity? = nil) {
         var head = head
         head.identity = identity
-        switch service.admit(head, length: length) {
+        switch service.admit(head, length: announced) {
         case .answer(let answer): refuse(answer)
         case .stream(let make):
             deadline = nil
             state = .streaming(make(HTTPStreamWriter(self)))
         case .body(let limit, let lease):
-            if let length, length > limit {
+            if let announced, announced > limit {
                 refuse(service.bodyTooLarge(head, limit: limit))
                 return
             }
             framing = service.framing(of: head)
             bodyLimit = limit
             self.lease = lease
-            bodyGoal = length ?? limit
-            body = WireWriter(capacity: length ?? 0, limit: limit)
+            bodyGoal = announced ?? limit
+            body = WireWriter(capacity: announced ?? 0, limit: limit)
             state = .reading(head)
         }
     }
 
-    private func take(_ chunk: ByteBuffer) {
+    /// Counts a frame of so many bytes; false when the client had no window for it.
+    func take(window bytes: Int) -> Bool {
+        window -= bytes
+        return window >= 0
+    }
+
+    /// Bytes of the body came.
+    func received(_ bytes: UnsafeRawBufferPointer) {
         switch state {
-        case .reading(let head): collect(chunk, head)
+        case .authenticating: postponed.append(bytes)
+        case .reading(let head): collect(bytes, head)
         case .discarding(let answer):
-            discarded += chunk.readableBytes
+            discarded += bytes.count
             if discarded > Self.discardLimit { write(answer) }
-        case .streaming(let stream): chunk.withUnsafeReadableBytes { stream.received($0, ended: false) }
-        case .idle, .authenticating, .waiting, .answered: break
+        case .streaming(let stream): stream.received(bytes, ended: false)
+        case .waiting, .answered, .over: break
         }
     }
 
-    private func collect(_ chunk: ByteBuffer, _ head: HTTPHead) {
+    private func collect(_ bytes: UnsafeRawBufferPointer, _ head: HTTPHead) {
         let isFirst = body.count < HTTPBodyFraming.prefixBytes
-        chunk.withUnsafeReadableBytes { body.append($0) }
+        if isFirst, framing == .lengthPrefixed, body.count == 0, let length = HTTPBodyFraming.announcedBytes(bytes),
+            length <= bodyLimit
+        {
+            // All of it at once, where the first bytes say how much that is.
+            _ = body.reserve(length)
+        }
+        body.append(bytes)
         if isFirst, framing == .lengthPrefixed, let length = HTTPBodyFraming.announcedBytes(body.bytes) {
             guard length <= bodyLimit else {
                 refuse(service.bodyTooLarge(head, limit: bodyLimit))
@@ -222,6 +215,8 @@ final class HTTP2ServerStream: ChannelDuplexHandler, AnswerTarget {
             refuse(service.bodyTooLarge(head, limit: bodyLimit))
         } else if let lease, body.count > lease.bytes, !lease.resize(to: min(bodyLimit, max(bodyGoal, body.count))) {
             refuse(service.outOfMemory(head))
+        } else if let announced, body.count > announced {
+            reset(.protocolError)
         }
     }
 
@@ -231,20 +226,59 @@ final class HTTP2ServerStream: ChannelDuplexHandler, AnswerTarget {
         state = .discarding(answer)
     }
 
-    private func end() {
-        isComplete = true
-        if case .discarding(let answer) = state { write(answer) }
-        if case .streaming(let stream) = state {
-            stream.received(UnsafeRawBufferPointer(start: nil, count: 0), ended: true)
+    /// A DATA frame of so many bytes, padding and all, is complete.
+    func endFrame(_ bytes: Int, ends: Bool) {
+        if case .authenticating = state {
+            // The client's windows stay as small as they are until it is known who it is.
+            postponedFrames += bytes
+        } else {
+            connection.consume(bytes)
+            if !ends { consume(onStream: bytes) }
         }
-        guard let context, case .reading(let head) = state else { return }
-        let bytes = WireBytes(taking: &body, accounting: lease)
-        lease = nil
-        deadline = nil
-        state = .waiting
-        let responder = HTTPResponder(
-            eventLoop: context.eventLoop, target: NIOLoopBound(self, eventLoop: context.eventLoop), requestNumber: 0)
-        service.respond(to: head, body: bytes, responder: responder)
+        if ends { end() }
+    }
+
+    private func consume(_ bytes: Int) {
+        connection.consume(bytes)
+        consume(onStream: bytes)
+    }
+
+    private func consume(onStream bytes: Int) {
+        consumed += bytes
+        guard consumed >= HTTP2ServerConnection.streamWindow / 2, !isComplete else { return }
+        if case .over = state { return }
+        connection.writer.windowUpdate(id, consumed)
+        window += consumed
+        consumed = 0
+    }
+
+    /// The client has ended its side.
+    func end() {
+        isComplete = true
+        if case .authenticating = state { return }
+        finish()
+    }
+
+    private func finish() {
+        switch state {
+        case .discarding(let answer): write(answer)
+        case .streaming(let stream): stream.received(UnsafeRawBufferPointer(start: nil, count: 0), ended: true)
+        case .reading(let head):
+            if let announced, announced != body.count {
+                reset(.protocolError)
+                return
+            }
+            let bytes = WireBytes(taking: &body, accounting: lease)
+            lease = nil
+            deadline = nil
+            state = .waiting
+            let eventLoop = connection.eventLoop
+            let responder = HTTPResponder(
+                eventLoop: eventLoop, target: NIOLoopBound(self, eventLoop: eventLoop), requestNumber: 0)
+            service.respond(to: head, body: bytes, responder: responder)
+        case .answered: if pending.isEmpty { close() }
+        case .authenticating, .waiting, .over: break
+        }
     }
 
     // MARK: The answer
@@ -255,83 +289,110 @@ final class HTTP2ServerStream: ChannelDuplexHandler, AnswerTarget {
     }
 
     private func write(_ answer: HTTPAnswer) {
-        guard let context else { return }
         state = .answered
-        // Longest time for the client to take it.
-        deadline = .now() + TimeAmount(connection.settings.idleTimeout)
-        let cost = answer.body.count + Self.answerOverhead
-        connection.willSend(cost)
-        let sent = context.eventLoop.makePromise(of: Void.self)
-        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
-        sent.futureResult.whenComplete { _ in
-            bound.value.deadline = nil
-            bound.value.connection.didSend(cost)
-        }
-        var head = HPACKHeaders([(":status", String(answer.status))])
-        for (name, value) in answer.headers { head.add(name: name.lowercased(), value: Self.printable(value)) }
-        for (name, value) in connection.settings.responseHeaders {
-            head.add(name: name.lowercased(), value: Self.printable(value))
-        }
+        deadline = nil
+        var head = [(name: ":status", value: String(answer.status))]
+        head += answer.headers
+        head += connection.settings.responseHeaders
         let hasBody = !answer.body.isEmpty && !omitsBody && answer.status != 204
         if answer.trailers.isEmpty, answer.status != 204 {
-            head.add(name: "content-length", value: String(answer.body.count))
+            head.append(("content-length", String(answer.body.count)))
         }
+        connection.answered(answer.body.count)
         let endsWithHead = !hasBody && answer.trailers.isEmpty
-        context.write(
-            wrapOutboundOut(.headers(.init(headers: head, endStream: endsWithHead))), promise: endsWithHead ? sent : nil
-        )
-        if hasBody {
-            let data = context.channel.allocator.buffer(bytes: answer.body)
-            context.write(
-                wrapOutboundOut(.data(.init(data: .byteBuffer(data), endStream: answer.trailers.isEmpty))),
-                promise: answer.trailers.isEmpty ? sent : nil)
+        connection.writer.head(id, head, ends: endsWithHead)
+        if hasBody { pending = answer.body[...] }
+        if !endsWithHead { ending = answer.trailers.isEmpty ? .body : .trailers(answer.trailers) }
+        if endsWithHead { close() } else { sendPending() }
+        waitForClient()
+        connection.flush()
+    }
+
+    /// Bounds the time for the client to take an answer, and to end its side.
+    private func waitForClient() {
+        if case .answered = state { deadline = .now() + TimeAmount(connection.settings.idleTimeout) }
+    }
+
+    /// Sends what windows allow.
+    func sendPending() {
+        while let first = pending.indices.first {
+            let room = min(connection.sendWindow, sendWindow, HTTP2FrameWriter.frameSize)
+            guard room > 0 else { break }
+            let count = min(room, pending.count)
+            let isLast = count == pending.count
+            var endsHere = false
+            if isLast, case .body = ending { endsHere = true }
+            connection.writer.data(id, pending[first..<(first + count)], ends: endsHere)
+            pending = pending.dropFirst(count)
+            connection.sendWindow -= count
+            sendWindow -= count
         }
-        if !answer.trailers.isEmpty {
-            let trailers = HPACKHeaders(answer.trailers.map { ($0.name, Self.printable($0.value)) })
-            context.write(wrapOutboundOut(.headers(.init(headers: trailers, endStream: true))), promise: sent)
+        let cost = pending.isEmpty ? 0 : pending.count + Self.answerOverhead
+        connection.hold(cost - held)
+        held = cost
+        guard pending.isEmpty else { return }
+        switch ending {
+        case .none: break
+        case .body: close()
+        case .trailers(let fields):
+            connection.writer.head(id, fields, ends: true)
+            close()
         }
-        context.flush()
-        // RFC 9113, section 8.1: the answer is complete, so the rest of the body may be refused.
-        if !isComplete { context.writeAndFlush(wrapOutboundOut(.rstStream(.noError)), promise: nil) }
+    }
+
+    /// Changes the bytes that may be sent; false when that is more than there can be.
+    func addSendWindow(_ bytes: Int) -> Bool {
+        sendWindow += bytes
+        guard sendWindow <= HTTP2Wire.mostWindow else { return false }
+        if !pending.isEmpty { sendPending() }
+        return true
+    }
+
+    /// The answer is out: ends the stream, or waits for the client to end it.
+    private func close() {
+        ending = .none
+        if isComplete {
+            connection.remove(self, remembers: false)
+        } else if !hasStreamHead {
+            // RFC 9113, section 8.1: the answer is complete, so the rest of the body may be refused.
+            connection.writer.reset(id, .noError)
+            connection.remove(self, remembers: true)
+        }
+        // Some clients lose trailers of a stream that a reset comes behind: their side may stay open until the deadline.
     }
 
     // MARK: Streams
 
     /// Writes a part of an answer; false when the client takes so little that the stream is reset.
     func send(_ part: [UInt8]) -> Bool {
-        guard let context, case .streaming = state else { return false }
+        guard case .streaming = state else { return false }
         guard connection.takesAnswers else {
-            state = .answered
-            context.writeAndFlush(wrapOutboundOut(.rstStream(.enhanceYourCalm)), promise: nil)
+            reset(.enhanceYourCalm)
             return false
         }
-        let cost = part.count + Self.answerOverhead
-        connection.willSend(cost)
-        let sent = context.eventLoop.makePromise(of: Void.self)
-        let bound = NIOLoopBound(connection, eventLoop: context.eventLoop)
-        sent.futureResult.whenComplete { _ in bound.value.didSend(cost) }
-        writeStreamHead(context)
-        let data = context.channel.allocator.buffer(bytes: part)
-        context.writeAndFlush(wrapOutboundOut(.data(.init(data: .byteBuffer(data)))), promise: sent)
+        connection.answered(part.count)
+        writeStreamHead()
+        pending += part
+        sendPending()
+        connection.flush()
         return true
     }
 
     /// Ends the answer.
     func finish(_ trailers: [(name: String, value: String)]) {
-        guard let context, case .streaming = state else { return }
-        writeStreamHead(context)
+        guard case .streaming = state else { return }
+        writeStreamHead()
         state = .answered
-        deadline = .now() + TimeAmount(connection.settings.idleTimeout)
-        let fields = HPACKHeaders(trailers.map { ($0.name, Self.printable($0.value)) })
-        // Some clients lose trailers that a reset comes behind: their side may stay open until the deadline.
-        context.writeAndFlush(wrapOutboundOut(.headers(.init(headers: fields, endStream: true))), promise: nil)
+        ending = .trailers(trailers)
+        sendPending()
+        waitForClient()
+        connection.flush()
     }
 
-    private func writeStreamHead(_ context: ChannelHandlerContext) {
+    private func writeStreamHead() {
         guard !hasStreamHead else { return }
         hasStreamHead = true
-        let head = HPACKHeaders([(":status", "200"), ("content-type", "application/grpc")])
-        context.write(wrapOutboundOut(.headers(.init(headers: head))), promise: nil)
+        connection.writer.head(id, [(":status", "200"), ("content-type", "application/grpc")], ends: false)
     }
 
     /// Part of a graceful stop: streams do not end by themselves.
@@ -341,7 +402,7 @@ final class HTTP2ServerStream: ChannelDuplexHandler, AnswerTarget {
 
     func closeUnlessWaiting() {
         if case .waiting = state { return }
-        context?.close(promise: nil)
+        reset(.cancel)
     }
 
     func checkDeadline(_ now: NIODeadline) {
@@ -351,34 +412,8 @@ final class HTTP2ServerStream: ChannelDuplexHandler, AnswerTarget {
         switch state {
         case .reading: write(service.badRequest(status: 408, message: "the request body came too slowly"))
         case .discarding(let answer): write(answer)
-        case .answered: context?.close(promise: nil)
-        case .idle, .authenticating, .waiting, .streaming: break
+        case .answered: reset(.cancel)
+        case .authenticating, .waiting, .streaming, .over: break
         }
-    }
-
-    // MARK: Heads
-
-    private static func head(_ fields: HPACKHeaders, client: String?) -> HTTPHead {
-        var method = ""
-        var target = ""
-        var others: [(name: String, value: String)] = []
-        others.reserveCapacity(fields.count)
-        for (name, value, _) in fields {
-            switch name {
-            case ":method": method = value
-            case ":path": target = value
-            case ":authority": others.append(("host", value))
-            case _ where name.utf8.first == UInt8(ascii: ":"): break
-            default: others.append((name, value))
-            }
-        }
-        let (path, query) = HTTPHead.split(target)
-        return HTTPHead(method: method, path: path, query: query, headers: HTTPHeaderFields(others), client: client)
-    }
-
-    /// Line breaks in a value are not allowed in HTTP/2 either: they become spaces.
-    private static func printable(_ value: String) -> String {
-        guard value.utf8.contains(where: { $0 == 0x0D || $0 == 0x0A || $0 == 0 }) else { return value }
-        return String(decoding: value.utf8.map { $0 < 0x20 ? 0x20 : $0 }, as: UTF8.self)
     }
 }

@@ -248,9 +248,10 @@ final class HTTPListener: Sendable {
             let serving = registry.serving ?? accepted
             let (service, settings) = (serving.service, serving.settings)
             if isHTTP2 {
-                let connection = HTTP2ServerConnection(
-                    service: service, settings: settings, registry: registry, telemetry: serving.telemetry)
-                try connection.configure(pipeline, on: context.eventLoop)
+                try pipeline.addHandler(
+                    HTTP2ServerConnection(
+                        service: service, settings: settings, registry: registry, telemetry: serving.telemetry,
+                        eventLoop: context.eventLoop, allocator: context.channel.allocator))
             } else if settings.versions == .http2 {
                 throw HTTPVersionError()
             } else {

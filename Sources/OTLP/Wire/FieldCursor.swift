@@ -2,7 +2,7 @@
 /// ends the walk. The bytes have been scanned before they come here, but memory safety does not rest on that.
 ///
 /// Valid as long as the bytes are. A value: a copy walks by itself. Any thread that may read the bytes.
-package struct WireCursor: BitwiseCopyable {
+package struct FieldCursor: BitwiseCopyable {
     /// Where a byte lies.
     package typealias Address = UnsafePointer<UInt8>
 
@@ -91,11 +91,11 @@ package struct WireCursor: BitwiseCopyable {
 
     /// The payload of a length-delimited field, which is then behind the cursor.
     @inlinable @inline(__always)
-    package mutating func payload() -> WireCursor? {
+    package mutating func payload() -> FieldCursor? {
         guard let length = varint(), length <= UInt64(end - at) else { return nil }
         let start = at
         at += Int(length)
-        return WireCursor(start, at)
+        return FieldCursor(start, at)
     }
 
     /// The same as bytes.
