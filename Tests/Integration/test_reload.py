@@ -9,10 +9,11 @@ from collections import Counter
 import grpc
 import pytest
 import yaml
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 
 from support import wire
-from support.otlp import ids_of, traces
+from support.otlp import from_json, ids_of, traces
 from support.ports import free_port
 from support.process import configuration, to_sink
 from support.sink import accept, answer
@@ -311,6 +312,27 @@ def test_another_setting_of_a_receiver_on_the_same_port(launch, sink):
     assert martlet.post(traces(1)).status == 401
     assert martlet.post(traces(1), headers={"Authorization": "Bearer sesame"}).status == 200
     assert martlet.stop() == 0
+
+
+def test_a_file_is_not_emptied(launch, tmp_path):
+    """Without `append` a start empties the file; a reload does not, since it holds what was acknowledged."""
+    path = tmp_path / "out.jsonl"
+    config = configuration({"file": {"path": str(path)}})
+    martlet = launch(config)
+    with Stream(martlet) as stream:
+        reload(martlet, changed(config, lambda c: c["exporters"]["file"].update(create_directory=True)))
+        stream.more(50)
+        reload(martlet, changed(config, lambda c: c["exporters"]["file"].update(directory_permissions="0700", create_directory=True)))
+        stream.more(50)
+    assert not stream.failures, Counter(stream.failures)
+    assert martlet.stop() == 0
+    request = ExportTraceServiceRequest()
+    found = Counter()
+    for line in path.read_text().splitlines():
+        request.Clear()
+        from_json(line, request)
+        found.update(ids_of(request))
+    assert found == Counter(stream.acknowledged)
 
 
 def test_calls_over_grpc_go_on(launch, sink):

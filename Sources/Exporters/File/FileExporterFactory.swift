@@ -34,6 +34,9 @@ package struct FileExporterFactory: ExporterFactory {
     package func make(
         _ settings: FileExporterSettings, id: ComponentID, environment: ComponentEnvironment
     ) throws -> any Exporter {
-        try FileExporter(settings, logger: environment.logger("exporter", id))
+        var settings = settings
+        // In a collector that runs, the file may hold what the exporter before this one has answered for.
+        if environment.readiness.isReady, settings.rotation == nil { settings.append = true }
+        return try FileExporter(settings, logger: environment.logger("exporter", id))
     }
 }

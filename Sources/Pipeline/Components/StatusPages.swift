@@ -26,6 +26,7 @@ package final class StatusPages: Sendable {
         fileprivate let entries: [Entry]
     }
 
+    /// All entries now, for `restore`.
     package func snapshot() -> Snapshot { Snapshot(entries: entries.withLock { $0 }) }
 
     /// Forgets what was added since.
