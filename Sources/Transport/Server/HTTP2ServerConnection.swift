@@ -268,7 +268,7 @@ final class HTTP2ServerConnection: ChannelInboundHandler, ServedConnection {
     }
 
     /// GOAWAY; requests under way are answered.
-    func endSoon() { context?.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent()) }
+    func endSoon() { drain() }
 
     func closeUnlessWaiting() {
         drain()
