@@ -41,8 +41,9 @@ extension SegmentedLog {
         while taken < maximumBytes {
             switch try reader.walk.next() {
             case .record(let header, let offset):
-                guard header.sequence >= result.next else { continue }
-                lose(result.next..<min(header.sequence, end), &result)
+                // A footer may say that the segment ends before.
+                guard header.sequence >= result.next, header.sequence < end else { continue }
+                lose(result.next..<header.sequence, &result)
                 result.next = header.sequence + 1
                 guard !segment.isReleased(header.sequence) else { continue }
                 if let record = try content(of: header, at: offset, reader.file) {

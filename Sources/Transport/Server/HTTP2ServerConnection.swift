@@ -267,6 +267,7 @@ final class HTTP2ServerConnection: ChannelInboundHandler, ServedConnection {
         for stream in Array(streams.values) { stream.drain() }
     }
 
+    /// GOAWAY; requests under way are answered.
     func endSoon() { drain() }
 
     func closeUnlessWaiting() {
