@@ -27,11 +27,11 @@ TWICE = 300
 SPANS = 5
 
 
-def on_disk(launch, sink, directory, *, queue=None, storage=None, **options):
+def on_disk(launch, sink, directory, *, queue=None, storage=None, processors=None, **options):
     """A collector whose queue is on a disk, not started."""
     config = configuration(
         {"otlp_http": to_sink(sink, queue={"storage": "file_storage", "queue_size": 1_000_000, **(queue or {})})},
-        extensions={"file_storage": {
+        processors=processors, extensions={"file_storage": {
             "directory": str(directory), "create_directory": True, "timeout": "10s", "segment_size": 1 << 16,
             **(storage or {})}})
     return launch(config, ready=False, **options)
@@ -39,15 +39,24 @@ def on_disk(launch, sink, directory, *, queue=None, storage=None, **options):
 
 def sampled(launch, sink, directory, policy):
     """A tail sampler whose buffer is on a disk, before a queue that is there too; not started."""
-    storage = {"directory": str(directory), "create_directory": True, "timeout": "10s", "segment_size": 1 << 16}
-    return launch(configuration(
-        {"otlp_http": to_sink(sink, queue={"storage": "file_storage", "queue_size": 1_000_000})},
-        processors={"tail_sampling": {"storage": "file_storage", "decision_wait": "300ms", "policies": [policy]}},
-        extensions={"file_storage": storage}), ready=False)
+    return on_disk(launch, sink, directory, processors={
+        "tail_sampling": {"storage": "file_storage", "decision_wait": "300ms", "policies": [policy]}})
 
 
 def segments(directory):
     return sorted(directory.glob("*/*.seg"))
+
+
+def kill_often(martlet, numbers, longest, how="at any moment"):
+    """`CRASHES` kills, each with a start behind it, after up to `longest` seconds each."""
+    for _ in range(CRASHES):
+        time.sleep(numbers.uniform(0.02, longest))
+        if how == "at any moment":
+            kill(martlet)
+        else:
+            kill_while_it_stops(martlet, numbers.uniform(0, 0.05))
+        martlet.start(60)
+    time.sleep(0.1)
 
 
 def check(martlet, sink, load, kills, timeout=60):
@@ -70,14 +79,7 @@ def test_killed_again_and_again(launch, sink, tmp_path, how):
     numbers = random.Random(7)
     martlet = on_disk(launch, sink, tmp_path / "storage").start()
     with Load(martlet, spans=SPANS) as load:
-        for _ in range(CRASHES):
-            time.sleep(numbers.uniform(0.02, 0.4))
-            if how == "at any moment":
-                kill(martlet)
-            else:
-                kill_while_it_stops(martlet, numbers.uniform(0, 0.05))
-            martlet.start(60)
-        time.sleep(0.1)
+        kill_often(martlet, numbers, 0.4, how)
     check(martlet, sink, load, CRASHES)
     assert martlet.stop(60) == 0
     assert not segments(tmp_path / "storage"), "what is delivered leaves the disk"
@@ -102,14 +104,7 @@ def test_a_tail_sampler_killed_again_and_again(launch, sink, tmp_path, how):
         return request, ids_of(request)
 
     with Load(martlet, make=make) as load:
-        for _ in range(CRASHES):
-            time.sleep(numbers.uniform(0.02, 0.8))
-            if how == "at any moment":
-                kill(martlet)
-            else:
-                kill_while_it_stops(martlet, numbers.uniform(0, 0.05))
-            martlet.start(60)
-        time.sleep(0.1)
+        kill_often(martlet, numbers, 0.8, how)
     check(martlet, sink, load, CRASHES)
     assert martlet.metric("martlet_tail_sampling_lost_spans_total") == 0
     assert martlet.stop(60) == 0
@@ -132,11 +127,7 @@ def test_a_tail_sampler_that_keeps_errors(launch, sink, tmp_path):
         return requests[0], ids_of(requests[1])
 
     with Load(martlet, make=make) as load:
-        for _ in range(CRASHES):
-            time.sleep(numbers.uniform(0.02, 0.8))
-            kill(martlet)
-            martlet.start(60)
-        time.sleep(0.1)
+        kill_often(martlet, numbers, 0.8)
     check(martlet, sink, load, CRASHES)
     assert set(sink.ids) <= failed
 

@@ -135,8 +135,8 @@ struct OTLPIntake: Sendable {
     }
 
     var memoryLimitReached: OTLPRequestError {
-        OTLPRequestError(
-            status: 503, code: .unavailable, message: "memory limit reached, try again later",
-            retryAfter: budget.retryAfter)
+        let error = overloaded
+        return OTLPRequestError(
+            status: 503, code: .unavailable, message: error.message, retryAfter: error.retryAfter)
     }
 }
