@@ -3,12 +3,13 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stddef.h>
-#include <unistd.h>
 
 struct martlet_curl_table martlet_curl;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static const char *problem;
+// OpenSSL's SSL_CTX_set_alpn_protos, which libcurl brings along; NULL when it uses another library.
+static int (*set_protocols)(void *context, const unsigned char *protocols, unsigned int length);
 
 static void load(void) {
     // The development package's plain libcurl.so may be another flavour; this is the ABI of <curl/curl.h>.
@@ -27,6 +28,7 @@ static void load(void) {
     }
     MARTLET_CURL_FUNCTIONS(RESOLVE)
 #undef RESOLVE
+    *(void **)&set_protocols = dlsym(library, "SSL_CTX_set_alpn_protos");
     if (martlet_curl.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) problem = "libcurl cannot be set up";
 }
 
@@ -35,39 +37,16 @@ const char *martlet_curl_load(void) {
     return problem;
 }
 
-static curl_socket_t refuse_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address) {
-    (void)purpose;
-    (void)address;
-    *(_Bool *)context = 1;
-    return CURL_SOCKET_BAD;
+static CURLcode offer_http2(CURL *handle, void *context, void *user) {
+    (void)handle;
+    (void)user;
+    static const unsigned char protocols[] = {2, 'h', '2'};
+    return set_protocols(context, protocols, sizeof protocols) ? CURLE_SSL_CONNECT_ERROR : CURLE_OK;
 }
 
-void martlet_curl_set_reuse_only(CURL *handle, _Bool *refused) {
-    // Both options exist since 7.17 and take a null pointer, so that they cannot fail.
-    martlet_curl.easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, refused ? refuse_socket : NULL);
-    martlet_curl.easy_setopt(handle, CURLOPT_OPENSOCKETDATA, refused);
-}
-
-static int list_socket(void *context, curl_socket_t opened, curlsocktype purpose) {
-    (void)purpose;
-    struct martlet_curl_sockets *list = context;
-    if (list->count < MARTLET_CURL_MAX_SOCKETS) list->open[list->count++] = opened;
-    return CURL_SOCKOPT_OK;
-}
-
-static int close_listed_socket(void *context, curl_socket_t closed) {
-    struct martlet_curl_sockets *list = context;
-    for (int index = 0; index < list->count; index++) {
-        if (list->open[index] != closed) continue;
-        list->open[index] = list->open[--list->count];
-        break;
-    }
-    return close(closed);
-}
-
-CURLcode martlet_curl_list_sockets(CURL *handle, struct martlet_curl_sockets *list) {
-    CURLcode code = martlet_curl.easy_setopt(handle, CURLOPT_SOCKOPTFUNCTION, list_socket);
-    if (!code) code = martlet_curl.easy_setopt(handle, CURLOPT_SOCKOPTDATA, list);
-    if (!code) code = martlet_curl.easy_setopt(handle, CURLOPT_CLOSESOCKETFUNCTION, close_listed_socket);
-    return code ? code : martlet_curl.easy_setopt(handle, CURLOPT_CLOSESOCKETDATA, list);
+CURLcode martlet_curl_offer_http2(CURL *handle) {
+    CURLcode code = martlet_curl.easy_setopt(handle, CURLOPT_SSL_ENABLE_ALPN, 0L);
+    if (!code) code = martlet_curl.easy_setopt(handle, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+    if (code || set_protocols == NULL) return code ? code : CURLE_UNKNOWN_OPTION;
+    return martlet_curl.easy_setopt(handle, CURLOPT_SSL_CTX_FUNCTION, offer_http2);
 }

@@ -1,16 +1,6 @@
 internal import Glibc
 internal import Synchronization
 
-/// Whether a transfer may open a connection.
-enum ConnectionOpening {
-    /// When none is free.
-    case asNeeded
-    /// Not at all: it takes one that is open, or fails with `wasRefusedConnection`.
-    case never
-    /// In any case.
-    case always
-}
-
 /// The addresses of one host, taken in turn. Those that did not connect are passed over for a while.
 ///
 /// Names are resolved on a thread that lives for one look-up, so that `next` never waits.

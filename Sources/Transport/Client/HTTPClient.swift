@@ -2,7 +2,8 @@ internal import CCurl
 internal import Glibc
 internal import Synchronization
 
-/// Sends HTTP/1.1 requests from one thread of its own, through libcurl, which the first client loads.
+/// Sends requests from one thread of its own, over connections that libcurl makes; the first client loads it. What is
+/// said over HTTP/1.1 is libcurl's, over HTTP/2 our own.
 ///
 /// Connections are kept and reused, redirects are not followed, answers are not decompressed. Every method may be
 /// called from any thread. Letting go of the last reference shuts the client down.
@@ -79,8 +80,8 @@ struct HTTPSubmission: Sendable {
 
 /// What the client's thread shares with its callers.
 final class HTTPClientCore: @unchecked Sendable {
-    // Sendable is unchecked because of `multi` and `sockets`: callers only wake the former, which libcurl allows from any
-    // thread; the rest is for the client's thread, and the clean-up for the last owner.
+    // Sendable is unchecked because of `multi`: callers only wake it, which libcurl allows from any thread; the rest is
+    // for the client's thread, and the clean-up for the last owner.
 
     private struct Inbox {
         var waiting: [HTTPSubmission] = []
@@ -91,8 +92,6 @@ final class HTTPClientCore: @unchecked Sendable {
 
     let settings: HTTPClientSettings
     let multi: UnsafeMutableRawPointer
-    /// The connections' sockets; for the client's thread.
-    let sockets: UnsafeMutablePointer<martlet_curl_sockets>
     private let inbox = Mutex(Inbox())
 
     init(_ settings: HTTPClientSettings) throws(HTTPClientError) {
@@ -104,17 +103,12 @@ final class HTTPClientCore: @unchecked Sendable {
         }
         self.settings = settings
         self.multi = multi
-        sockets = .allocate(capacity: 1)
-        sockets.initialize(to: martlet_curl_sockets())
         let idle = settings.maxIdleConnections == 0 ? Int(Int32.max) : settings.maxIdleConnections
         martlet_curl_multi_setopt_long(multi, CURLMOPT_MAXCONNECTS, idle)
         martlet_curl_multi_setopt_long(multi, CURLMOPT_MAX_HOST_CONNECTIONS, settings.maxConnectionsPerHost)
     }
 
-    deinit {
-        martlet_curl_multi_cleanup(multi)
-        sockets.deallocate()
-    }
+    deinit { martlet_curl_multi_cleanup(multi) }
 
     func submit(
         _ request: HTTPClientRequest,
@@ -162,7 +156,8 @@ func monotonicNanoseconds() -> UInt64 {
 }
 
 extension UInt64 {
-    fileprivate func addingSaturated(_ duration: Duration) -> UInt64 {
+    /// `self` and a duration as nanoseconds; `.max` for one of a century or more.
+    func addingSaturated(_ duration: Duration) -> UInt64 {
         let (seconds, attoseconds) = duration.components
         guard seconds >= 0, attoseconds >= 0 else { return self }
         // Beyond a century the sum is as good as never.
@@ -180,8 +175,14 @@ private func runClientThread(_ context: UnsafeMutableRawPointer?) -> UnsafeMutab
     pthread_sigmask(SIG_BLOCK, &all, nil)
     nameThread("http-client")
     let core = Unmanaged<HTTPClientCore>.fromOpaque(context).takeRetainedValue()
-    var loop = HTTPClientLoop(core)
-    loop.run()
+    switch core.settings.version {
+    case .http1:
+        var loop = HTTPClientLoop(core)
+        loop.run()
+    case .http2:
+        var loop = HTTP2ClientLoop(core)
+        loop.run()
+    }
     return nil
 }
 

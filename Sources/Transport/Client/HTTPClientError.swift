@@ -68,6 +68,27 @@ package struct HTTPClientError: Error, Equatable, Sendable, CustomStringConverti
     }
 }
 
+extension HTTPClientError {
+    /// The failure of a libcurl handle.
+    ///
+    /// - Parameter errorText: what its `CURLOPT_ERRORBUFFER` points to.
+    init(
+        _ code: CURLcode, of easy: UnsafeMutableRawPointer, errorText: UnsafePointer<CChar>, origin: String,
+        status: Int = 0, maybeReceived: Bool
+    ) {
+        let kind = Code(code)
+        let systemError = Int32(truncatingIfNeeded: martlet_curl_getinfo_long(easy, CURLINFO_OS_ERRNO))
+        let detail =
+            switch kind {
+            // The text of other failures may quote what the peer sent.
+            case .tls where errorText[0] != 0: String(cString: errorText)
+            case .connect where systemError != 0, .reset where systemError != 0: errnoText(systemError)
+            default: String(cString: martlet_curl_easy_strerror(code))
+            }
+        self.init(kind, origin: origin, detail: detail, status: status, maybeReceived: maybeReceived)
+    }
+}
+
 extension HTTPClientError.Code {
     /// The class of a failed transfer.
     init(_ code: CURLcode) {
@@ -75,8 +96,7 @@ extension HTTPClientError.Code {
         case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY: self = .resolve
         case CURLE_COULDNT_CONNECT, CURLE_PROXY, CURLE_INTERFACE_FAILED, CURLE_NO_CONNECTION_AVAILABLE: self = .connect
         case CURLE_OPERATION_TIMEDOUT: self = .timeout
-        case CURLE_SEND_ERROR, CURLE_RECV_ERROR, CURLE_GOT_NOTHING, CURLE_PARTIAL_FILE, CURLE_SEND_FAIL_REWIND,
-            CURLE_HTTP2, CURLE_HTTP2_STREAM:
+        case CURLE_SEND_ERROR, CURLE_RECV_ERROR, CURLE_GOT_NOTHING, CURLE_PARTIAL_FILE, CURLE_SEND_FAIL_REWIND:
             self = .reset
         case CURLE_SSL_CONNECT_ERROR, CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CERTPROBLEM, CURLE_SSL_CIPHER,
             CURLE_SSL_CACERT_BADFILE, CURLE_SSL_ISSUER_ERROR, CURLE_SSL_ENGINE_INITFAILED,

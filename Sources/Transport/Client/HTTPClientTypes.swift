@@ -5,13 +5,13 @@ package import Config
 package struct HTTPClientSettings: Sendable, Equatable {
     /// Requests that may be under way, waiting ones included; more are refused as `.overloaded`.
     package var maxInFlight = 1024
-    /// Connections to keep open while unused, over all hosts; 0 is no limit.
+    /// Connections of HTTP/1.1 to keep open while unused, over all hosts; 0 is no limit.
     package var maxIdleConnections = 100
-    /// Connections to one host at a time; requests beyond wait for one. 0 is no limit.
+    /// Connections of HTTP/1.1 to one host at a time; requests beyond wait for one. 0 is no limit.
     package var maxConnectionsPerHost = 0
     /// A connection that was unused for longer is not used again. Whole seconds; 0 is no limit.
     package var idleConnectionTimeout = Duration.seconds(90)
-    /// One connection per request.
+    /// One connection per request, over HTTP/1.1.
     package var disableKeepAlives = false
     /// URL of a proxy (http, https, socks5), possibly with a password; nil for that of the environment (`http_proxy`, `https_proxy`, `no_proxy`),
     /// which does not count for loopback hosts.
@@ -24,8 +24,8 @@ package struct HTTPClientSettings: Sendable, Equatable {
     package var tls = TLSClientSettings()
     /// What the requests are sent over.
     package var version = HTTPClientVersion.http1
-    /// Takes the addresses of the host in turn, one for each request, and passes over those that do not connect. False
-    /// for the first that connects. Not through a proxy.
+    /// Takes the addresses of the host in turn, one for each request, and passes over those that do not connect; each
+    /// has a connection. False for the first that connects. Over HTTP/2, not through a proxy.
     package var rotatesAddresses = false
     /// Silence on a connection after which the system asks whether the peer is there, whole seconds; nil for
     /// libcurl's (60 s).

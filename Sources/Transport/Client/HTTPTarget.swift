@@ -33,11 +33,21 @@ struct HTTPTarget: ~Copyable {
 
     deinit { martlet_curl_url_cleanup(handle) }
 
-    /// Puts `name` in the place of the host, so that TLS asks for it. Connections need `connectTo(host)` then.
-    /// - Returns: the `Host` header that still belongs to the request. Nil when `name` is no host name.
-    func overrideName(_ name: String) -> String? {
-        guard martlet_curl_url_set(handle, CURLUPART_HOST, name, 0) == CURLUE_OK else { return nil }
-        return "Host: \(port == "443" ? host : origin)"
+    /// What `Host` and `:authority` say: the host, with its port unless that is the scheme's own.
+    var authority: String { port == (isTLS ? "443" : "80") ? host : origin }
+
+    /// Path and query; at least a slash.
+    var path: String {
+        let path = Self.part(handle, CURLUPART_PATH) ?? "/"
+        return Self.part(handle, CURLUPART_QUERY).map { "\(path)?\($0)" } ?? path
+    }
+
+    /// Puts `name` in the place of the host, so that TLS asks for it. Connections need `connectTo(host)` then, and
+    /// requests a `Host`.
+    /// - Returns: false when `name` is no host name.
+    @discardableResult
+    func overrideName(_ name: String) -> Bool {
+        martlet_curl_url_set(handle, CURLUPART_HOST, name, 0) == CURLUE_OK
     }
 
     /// The rule, in libcurl's form, that leads connections to `address` (IPv6 in brackets) whatever the URL's host is.

@@ -25,30 +25,17 @@ final class HTTPTransfer {
 
     private(set) var submission: HTTPSubmission?
     private var target: HTTPTarget?
-    private(set) var opening = ConnectionOpening.asNeeded
-    /// libcurl asked for a connection while `opening` was `.never`.
-    private let refused: UnsafeMutablePointer<Bool>
-    /// How often that happened to this request.
-    private(set) var refusals = 0
-    /// The address to connect to, in place of what libcurl finds for the host.
-    private(set) var address: String?
-    /// Addresses that did not connect for this request.
-    private(set) var failedAddresses: [String] = []
     /// Where this transfer is in its owner's list.
     var index = 0
 
     /// Nil when libcurl has no memory or refuses a setting.
-    ///
-    /// - Parameter sockets: lists the connections' sockets, and outlives them.
-    init?(settings: HTTPClientSettings, sockets: UnsafeMutablePointer<martlet_curl_sockets>) {
+    init?(settings: HTTPClientSettings) {
         guard let easy = martlet_curl_easy_init() else { return nil }
         self.easy = easy
         self.settings = settings
         errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
         errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
-        refused = .allocate(capacity: 1)
-        refused.initialize(to: false)
-        guard configure(), martlet_curl_list_sockets(easy, sockets) == CURLE_OK else { return nil }
+        guard configure() else { return nil }
     }
 
     deinit {
@@ -56,64 +43,36 @@ final class HTTPTransfer {
         martlet_curl_slist_free_all(headerList)
         martlet_curl_slist_free_all(connectTo)
         errorText.deallocate()
-        refused.deallocate()
     }
 
     /// Options that hold for every request.
     private func configure() -> Bool {
         let this = Unmanaged.passUnretained(self).toOpaque()
-        var accepted = true
-        func set(_ option: CURLoption, _ value: Int) {
-            accepted = martlet_curl_setopt_long(easy, option, value) == CURLE_OK && accepted
-        }
-        func set(_ option: CURLoption, _ value: UnsafeRawPointer?) {
-            accepted = martlet_curl_setopt_pointer(easy, option, value) == CURLE_OK && accepted
-        }
-        set(CURLOPT_PRIVATE, this)
-        set(CURLOPT_ERRORBUFFER, errorText)
-        set(CURLOPT_NOSIGNAL, 1)
-        set(CURLOPT_NOPROGRESS, 1)
-        set(CURLOPT_FOLLOWLOCATION, 0)
-        set(CURLOPT_TCP_NODELAY, 1)
-        set(CURLOPT_TCP_KEEPALIVE, 1)
-        if let idle = settings.keepAliveIdle { set(CURLOPT_TCP_KEEPIDLE, Int(idle.components.seconds)) }
-        if let interval = settings.keepAliveInterval { set(CURLOPT_TCP_KEEPINTVL, Int(interval.components.seconds)) }
-        set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
-        // Proxies forward requests of HTTP/1.1 only.
-        set(CURLOPT_HTTPPROXYTUNNEL, settings.version == .http2 ? 1 : 0)
-        // A cancelled transfer must not wait for the resolver's thread.
-        set(CURLOPT_QUICK_EXIT, 1)
-        set(CURLOPT_UPLOAD_BUFFERSIZE, settings.uploadBufferBytes)
-        set(CURLOPT_BUFFERSIZE, settings.receiveBufferBytes)
-        set(CURLOPT_FORBID_REUSE, settings.disableKeepAlives ? 1 : 0)
+        var options = CurlOptions(easy)
+        options.set(CURLOPT_PRIVATE, this)
+        options.set(CURLOPT_ERRORBUFFER, errorText)
+        options.setConnection(settings)
+        options.set(CURLOPT_FOLLOWLOCATION, 0)
+        options.set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
+        options.set(CURLOPT_UPLOAD_BUFFERSIZE, settings.uploadBufferBytes)
+        options.set(CURLOPT_BUFFERSIZE, settings.receiveBufferBytes)
+        options.set(CURLOPT_FORBID_REUSE, settings.disableKeepAlives ? 1 : 0)
         // libcurl takes 0 as no limit, too.
-        set(CURLOPT_MAXAGE_CONN, Int(settings.idleConnectionTimeout.components.seconds))
-        "http,https".withCString { set(CURLOPT_PROTOCOLS_STR, UnsafeRawPointer($0)) }
-        accepted = martlet_curl_set_writer(easy, receiveBody, this) == CURLE_OK && accepted
-        accepted = martlet_curl_set_header_reader(easy, receiveHeader, this) == CURLE_OK && accepted
-        accepted = martlet_curl_set_reader(easy, sendBody, seekBody, this) == CURLE_OK && accepted
-        return settings.tls.apply(to: easy) && accepted
+        options.set(CURLOPT_MAXAGE_CONN, Int(settings.idleConnectionTimeout.components.seconds))
+        options.check(martlet_curl_set_writer(easy, receiveBody, this))
+        options.check(martlet_curl_set_header_reader(easy, receiveHeader, this))
+        options.check(martlet_curl_set_reader(easy, sendBody, seekBody, this))
+        return settings.tls.apply(to: easy) && options.areAccepted
     }
 
     /// Takes on a request. Nil, or why that cannot be; the transfer is then free again.
-    ///
-    /// - Parameter choose: the address to connect to for an origin (`host:port`); nil leaves it to libcurl.
-    func start(_ submission: HTTPSubmission, address choose: (String) -> String?) -> HTTPClientError? {
+    func start(_ submission: HTTPSubmission) -> HTTPClientError? {
         let request = submission.request
         guard let parsed = HTTPTarget(request.url) else {
             return HTTPClientError(.invalidRequest, origin: "", detail: "the URL is not an absolute http or https URL")
         }
         let origin = parsed.origin
-        // Requests share connections, and one that has to be made is made once. Besides, libcurl 7.88 speaks HTTP/2
-        // without TLS from the start on a new connection only, and on a kept one only when it is not told to: which
-        // of the two it will be has to be known beforehand.
-        opening = settings.version == .http2 ? .never : .asNeeded
-        let isDirect =
-            settings.proxyURL == nil
-            && (parsed.isLoopback || !EnvironmentProxy.mayBeUsed(for: parsed.host, isTLS: parsed.isTLS))
         target = consume parsed
-        // A proxy finds the addresses itself.
-        address = isDirect ? choose(origin) : nil
         self.submission = submission
         if let problem = prepare(request) {
             clear()
@@ -122,39 +81,11 @@ final class HTTPTransfer {
         return nil
     }
 
-    /// Bytes of the body that have gone from libcurl's buffer.
-    var written: Int { Int(martlet_curl_getinfo_off(easy, CURLINFO_SIZE_UPLOAD_T)) }
-
-    /// Whether the attempt failed only because it wanted a connection and must not open one.
-    var wasRefusedConnection: Bool { refused.pointee }
-
-    /// `host:port` of the request; empty without one.
-    var origin: String { target?.origin ?? "" }
-
-    /// Makes the request ready for another attempt after one of which the peer got nothing. False when libcurl refuses.
-    func again(opening: ConnectionOpening, address: String?) -> Bool {
-        guard let request = submission?.request else { return false }
-        if refused.pointee {
-            refusals += 1
-        } else if let failed = self.address {
-            failedAddresses.append(failed)
-        }
-        self.opening = opening
-        self.address = address
-        clearAttempt()
-        return prepare(request) == nil
-    }
-
     private func prepare(_ request: HTTPClientRequest) -> String? {
         var lines: [String] = ["Expect:"]
         var hasType = false
         for (name, value) in request.headers {
-            guard isHeaderName(name) else {
-                return "header name \"\(name.utf8.count > 64 ? "…" : name)\" is not a token"
-            }
-            guard isHeaderValue(value) else {
-                return "the value of header \(name) has control characters"
-            }
+            if let problem = headerProblem(name, value) { return problem }
             // libcurl's own syntax for a header without value.
             lines.append(value.isEmpty ? "\(name);" : "\(name): \(value)")
             if name.lowercased() == "content-type" { hasType = true }
@@ -163,16 +94,14 @@ final class HTTPTransfer {
         if !hasType { lines.append("Content-Type:") }
         if settings.disableKeepAlives { lines.append("Connection: close") }
         var hostHeader = settings.authority.map { "Host: \($0)" }
-        var connectHost = address
         if let name = settings.tls.serverNameOverride, target?.isTLS == true {
-            guard let own = target?.overrideName(name) else { return "server_name_override is not a host name" }
-            hostHeader = hostHeader ?? own
-            connectHost = connectHost ?? target?.host
+            guard target?.overrideName(name) == true else { return "server_name_override is not a host name" }
+            hostHeader = hostHeader ?? (target?.authority).map { "Host: \($0)" }
+            if let host = target?.host, let rule = target?.connectTo(host) {
+                connectTo = martlet_curl_slist_append(nil, rule)
+            }
         }
         if let hostHeader { lines.append(hostHeader) }
-        if let connectHost, let rule = target?.connectTo(connectHost) {
-            connectTo = martlet_curl_slist_append(nil, rule)
-        }
         for line in lines {
             guard let longer = martlet_curl_slist_append(headerList, line) else { return "out of memory" }
             headerList = longer
@@ -181,48 +110,22 @@ final class HTTPTransfer {
     }
 
     private func setRequestOptions(_ request: HTTPClientRequest) -> Bool {
-        var accepted = true
-        func set(_ option: CURLoption, _ value: Int) {
-            accepted = martlet_curl_setopt_long(easy, option, value) == CURLE_OK && accepted
-        }
-        func set(_ option: CURLoption, _ value: UnsafeRawPointer?) {
-            accepted = martlet_curl_setopt_pointer(easy, option, value) == CURLE_OK && accepted
-        }
-        refused.pointee = false
-        martlet_curl_set_reuse_only(easy, opening == .never ? refused : nil)
-        set(CURLOPT_FRESH_CONNECT, opening == .always ? 1 : 0)
-        set(CURLOPT_HTTP_VERSION, version)
-        set(CURLOPT_CURLU, (target?.handle).map { UnsafeRawPointer($0) })
-        set(CURLOPT_HTTPHEADER, headerList)
-        set(CURLOPT_CONNECT_TO, connectTo)
-        if let proxy = settings.proxyURL {
-            proxy.reveal().withCString { set(CURLOPT_PROXY, UnsafeRawPointer($0)) }
-        } else if target?.isLoopback == true {
-            "".withCString { set(CURLOPT_PROXY, UnsafeRawPointer($0)) }
-        } else {
-            set(CURLOPT_PROXY, nil as UnsafeRawPointer?)
-        }
+        var options = CurlOptions(easy)
+        options.set(CURLOPT_CURLU, (target?.handle).map { UnsafeRawPointer($0) })
+        options.set(CURLOPT_HTTPHEADER, headerList)
+        options.set(CURLOPT_CONNECT_TO, connectTo)
+        options.setProxy(settings, isLoopback: target?.isLoopback == true)
         let count = request.body?.count ?? 0
         upload = BodyCursor()
         if count == 0, request.method == .get || request.method == .delete {
-            set(CURLOPT_HTTPGET, 1)
+            options.set(CURLOPT_HTTPGET, 1)
         } else {
-            set(CURLOPT_POST, 1)
-            set(CURLOPT_POSTFIELDS, bodyInOnePiece(request.body))
-            accepted =
-                martlet_curl_setopt_off(easy, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(count)) == CURLE_OK && accepted
+            options.set(CURLOPT_POST, 1)
+            options.set(CURLOPT_POSTFIELDS, bodyInOnePiece(request.body))
+            options.check(martlet_curl_setopt_off(easy, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(count)))
         }
-        request.method.rawValue.withCString { set(CURLOPT_CUSTOMREQUEST, UnsafeRawPointer($0)) }
-        return accepted
-    }
-
-    private var version: Int {
-        switch (settings.version, opening) {
-        case (.http1, _): Int(CURL_HTTP_VERSION_1_1)
-        case (.http2, _) where target?.isTLS == true: Int(CURL_HTTP_VERSION_2TLS)
-        case (.http2, .always): Int(CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE)
-        case (.http2, _): Int(CURL_HTTP_VERSION_2_0)
-        }
+        options.set(CURLOPT_CUSTOMREQUEST, request.method.rawValue)
+        return options.areAccepted
     }
 
     /// A small body, joined if it has several pieces; nil for none, and for a large one, which is pulled instead.
@@ -249,9 +152,6 @@ final class HTTPTransfer {
         guard headComplete else {
             return (submission, .failure(error(.reset, detail: "closed within the headers of the answer")))
         }
-        if settings.version == .http2, martlet_curl_getinfo_long(easy, CURLINFO_HTTP_VERSION) < CURL_HTTP_VERSION_2_0 {
-            return (submission, .failure(error(.malformedResponse, detail: "the server does not speak HTTP/2")))
-        }
         let wanted = submission.request.wantedHeaders
         let answer = HTTPClientResponse(
             status: martlet_curl_getinfo_long(easy, CURLINFO_RESPONSE_CODE), contentType: header("content-type"),
@@ -273,15 +173,10 @@ final class HTTPTransfer {
             let limit = submission?.request.maxResponseBytes ?? 0
             return error(.responseTooLarge, detail: "the body passes \(limit) bytes")
         }
-        let kind = HTTPClientError.Code(code)
-        let systemError = Int32(truncatingIfNeeded: martlet_curl_getinfo_long(easy, CURLINFO_OS_ERRNO))
-        switch kind {
-        // The text of other failures may quote what the peer sent.
-        case .tls where errorText[0] != 0: return error(kind, detail: String(cString: errorText))
-        case .connect where systemError != 0, .reset where systemError != 0:
-            return error(kind, detail: errnoText(systemError))
-        default: return error(kind, detail: String(cString: martlet_curl_easy_strerror(code)))
-        }
+        return HTTPClientError(
+            code, of: easy, errorText: errorText, origin: target?.origin ?? "",
+            status: martlet_curl_getinfo_long(easy, CURLINFO_RESPONSE_CODE),
+            maybeReceived: martlet_curl_getinfo_long(easy, CURLINFO_REQUEST_SIZE) > 0)
     }
 
     private func error(_ code: HTTPClientError.Code, detail: String) -> HTTPClientError {
@@ -315,13 +210,6 @@ final class HTTPTransfer {
     private func clear() {
         submission = nil
         target = nil
-        address = nil
-        failedAddresses = []
-        refusals = 0
-        clearAttempt()
-    }
-
-    private func clearAttempt() {
         upload = BodyCursor()
         response = []
         responseOverflow = false
@@ -397,6 +285,12 @@ struct BodyCursor {
         offset = 0
         return rest == 0
     }
+}
+
+/// Why a header cannot be sent, or nil. Holds nothing of the value.
+func headerProblem(_ name: String, _ value: String) -> String? {
+    if !isHeaderName(name) { return "header name \"\(name.utf8.count > 64 ? "…" : name)\" is not a token" }
+    return isHeaderValue(value) ? nil : "the value of header \(name) has control characters"
 }
 
 /// Whether `name` is a token (RFC 9110 §5.6.2).

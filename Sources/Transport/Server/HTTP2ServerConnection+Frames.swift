@@ -133,7 +133,7 @@ extension HTTP2ServerConnection {
         }
         if stream.isComplete {
             try refuse(block.stream, .streamClosed)
-        } else if !block.ends || !HTTP2RequestHead.areTrailers(block.fields) {
+        } else if !block.ends || !HTTP2FieldSyntax.areTrailers(block.fields) {
             try refuse(block.stream, .protocolError)
         } else {
             stream.end()

@@ -9,7 +9,8 @@
 #include <curl/curl.h>
 
 #define MARTLET_CURL_FUNCTIONS(X) \
-    X(easy_cleanup) X(easy_getinfo) X(easy_header) X(easy_init) X(easy_setopt) X(easy_strerror) X(free) \
+    X(easy_cleanup) X(easy_getinfo) X(easy_header) X(easy_init) X(easy_recv) X(easy_send) X(easy_setopt) \
+    X(easy_strerror) X(free) \
     X(global_init) X(multi_add_handle) X(multi_cleanup) X(multi_info_read) X(multi_init) X(multi_perform) \
     X(multi_poll) X(multi_remove_handle) X(multi_setopt) X(multi_wakeup) X(slist_append) X(slist_free_all) \
     X(url) X(url_cleanup) X(url_get) X(url_set)
@@ -125,19 +126,24 @@ static inline CURLcode martlet_curl_set_reader(CURL *handle, curl_read_callback 
     return code ? code : martlet_curl.easy_setopt(handle, CURLOPT_SEEKDATA, context);
 }
 
-// With a flag: the transfer opens no connection, it uses one that is there or fails with CURLE_COULDNT_CONNECT and the
-// flag set. Without: connections are opened as usual.
-void martlet_curl_set_reuse_only(CURL *handle, _Bool *refused);
+// A connection of CURLOPT_CONNECT_ONLY offers HTTP/2 and nothing else when it speaks TLS, unseen by libcurl, which would
+// speak it itself. Fails unless libcurl uses OpenSSL.
+CURLcode martlet_curl_offer_http2(CURL *handle);
 
-// Open sockets of the connections that handles have made. Those beyond the room are not listed.
-#define MARTLET_CURL_MAX_SOCKETS 256
-struct martlet_curl_sockets {
-    int count;
-    int open[MARTLET_CURL_MAX_SOCKETS];
-};
+// Of a handle of CURLOPT_CONNECT_ONLY that has connected, and is still in its multi handle.
+static inline CURLcode martlet_curl_easy_send(CURL *handle, const void *bytes, size_t count, size_t *taken) {
+    return martlet_curl.easy_send(handle, bytes, count, taken);
+}
 
-// From now on the handle's connections are in the list, which must outlive the connections.
-CURLcode martlet_curl_list_sockets(CURL *handle, struct martlet_curl_sockets *list);
+static inline CURLcode martlet_curl_easy_recv(CURL *handle, void *bytes, size_t room, size_t *count) {
+    return martlet_curl.easy_recv(handle, bytes, room, count);
+}
+
+// -1 without a connection.
+static inline int martlet_curl_active_socket(CURL *handle) {
+    curl_socket_t found = CURL_SOCKET_BAD;
+    return martlet_curl.easy_getinfo(handle, CURLINFO_ACTIVESOCKET, &found) ? -1 : found;
+}
 
 // 0 when libcurl does not know.
 static inline long martlet_curl_getinfo_long(CURL *handle, CURLINFO info) {

@@ -3,9 +3,9 @@ internal import NIOHPACK
 
 /// Writes frames into a buffer (RFC 9113, section 6). Knows nothing of windows.
 struct HTTP2FrameWriter {
-    /// Most bytes of a frame that every client takes.
+    /// Most bytes of a frame that every peer takes.
     static let frameSize = 16 << 10
-    /// Most bytes of the table by which heads are compressed: what a client has unless it says otherwise.
+    /// Most bytes of the table by which heads are compressed: what a peer has unless it says otherwise.
     static let headerTableSize = 4096
 
     private var encoder: HPACKEncoder
@@ -26,7 +26,7 @@ struct HTTP2FrameWriter {
         return buffer
     }
 
-    /// The client's `SETTINGS_HEADER_TABLE_SIZE`.
+    /// The peer's `SETTINGS_HEADER_TABLE_SIZE`.
     mutating func setHeaderTableSize(_ size: Int) {
         // Fails only while a head is being written.
         try? encoder.setDynamicTableSize(min(size, Self.headerTableSize))
@@ -47,6 +47,11 @@ struct HTTP2FrameWriter {
             buffer.writeInteger(name)
             buffer.writeInteger(UInt32(truncatingIfNeeded: value))
         }
+    }
+
+    mutating func preface() {
+        if buffer.capacity == 0 { buffer = allocator.buffer(capacity: 512) }
+        buffer.writeStaticString(HTTP2FrameReader.preface)
     }
 
     mutating func settingsAck() { begin(HTTP2FrameType.settings, HTTP2FrameFlags.ack, 0, 0) }
@@ -81,7 +86,11 @@ struct HTTP2FrameWriter {
 
     /// A head, or trailers. Line breaks in values are not allowed and become spaces; names become lower-case.
     mutating func head(_ stream: UInt32, _ fields: [(name: String, value: String)], ends: Bool) {
-        let headers = HPACKHeaders(fields.map { (Self.lowercased($0.name), Self.printable($0.value)) })
+        self.head(stream, HPACKHeaders(fields.map { (Self.lowercased($0.name), Self.printable($0.value)) }), ends: ends)
+    }
+
+    /// The same with fields that are as HTTP/2 wants them.
+    mutating func head(_ stream: UInt32, _ headers: HPACKHeaders, ends: Bool) {
         let start = buffer.writerIndex
         let flags = HTTP2FrameFlags.endHeaders | (ends ? HTTP2FrameFlags.endStream : 0)
         begin(HTTP2FrameType.headers, flags, stream, 0)

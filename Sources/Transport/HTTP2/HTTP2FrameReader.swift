@@ -1,6 +1,6 @@
 internal import OTLP
 
-/// Takes the bytes that a client sends apart into frames (RFC 9113, sections 3.4, 4 and 6.1). What DATA frames carry is
+/// Takes the bytes that a peer sends apart into frames (RFC 9113, sections 3.4, 4 and 6.1). What DATA frames carry is
 /// handed on as it comes, without a copy; other frames are put together first. Knows nothing of streams.
 struct HTTP2FrameReader: ~Copyable {
     /// What comes next on the connection. Pointers are valid until the next call.
@@ -44,9 +44,11 @@ struct HTTP2FrameReader: ~Copyable {
     /// - Parameters:
     ///   - frameSize: most bytes of a DATA frame.
     ///   - headSize: most bytes of a HEADERS or CONTINUATION frame.
-    init(frameSize: Int, headSize: Int) {
+    ///   - expectsPreface: true for what a client sends; a server begins with a frame.
+    init(frameSize: Int, headSize: Int, expectsPreface: Bool = true) {
         self.frameSize = frameSize
         self.headSize = headSize
+        if !expectsPreface { phase = .head }
     }
 
     /// The next event in `bytes` from `offset` on, which moves behind what was used; nil when more bytes are needed. What

@@ -12,7 +12,7 @@ enum HTTP2ErrorCode: UInt32 {
     case enhanceYourCalm = 11
 }
 
-/// What a client did that ends its connection. The text goes to the log and holds nothing of the client's.
+/// What a peer did that ends its connection. The text goes to the log and holds nothing of the peer's.
 struct HTTP2ConnectionError: Error {
     let code: HTTP2ErrorCode
     let reason: String

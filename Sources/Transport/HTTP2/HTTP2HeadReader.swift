@@ -1,12 +1,12 @@
 internal import NIOCore
 internal import NIOHPACK
 
-/// Puts the fields of requests together from HEADERS and CONTINUATION frames (RFC 9113, sections 4.3, 6.2 and 6.10).
+/// Puts the fields of messages together from HEADERS and CONTINUATION frames (RFC 9113, sections 4.3, 6.2 and 6.10).
 struct HTTP2HeadReader {
     /// The fields of one head, or of the trailers of a body.
     struct Block {
         let stream: UInt32
-        /// The client's side of the stream ends with it.
+        /// The peer's side of the stream ends with it.
         let ends: Bool
         let fields: HPACKHeaders
     }
@@ -90,61 +90,16 @@ struct HTTP2HeadReader {
     }
 }
 
-/// A request's fields, as HTTP/2 wants them (RFC 9113, sections 8.2 and 8.3).
-struct HTTP2RequestHead {
-    let head: HTTPHead
-    /// Bytes of the body, if the client says so.
-    let length: Int?
-
-    /// - Returns: nil for fields that are malformed.
-    init?(_ fields: HPACKHeaders, client: String?) {
-        var pseudo: (method: String?, path: String?, scheme: String?, authority: String?)
-        var others: [(name: String, value: String)] = []
-        others.reserveCapacity(fields.count)
-        for (name, value, _) in fields {
-            guard Self.isValue(value) else { return nil }
-            if name.utf8.first == UInt8(ascii: ":") {
-                guard others.isEmpty else { return nil }
-                switch name {
-                case ":method" where pseudo.method == nil: pseudo.method = value
-                case ":path" where pseudo.path == nil: pseudo.path = value
-                case ":scheme" where pseudo.scheme == nil: pseudo.scheme = value
-                case ":authority" where pseudo.authority == nil: pseudo.authority = value
-                default: return nil
-                }
-            } else {
-                guard Self.isName(name), Self.isAllowed(name, value) else { return nil }
-                others.append((name, value))
-            }
-        }
-        guard let method = pseudo.method, !method.isEmpty else { return nil }
-        let path = pseudo.path ?? ""
-        guard method == "CONNECT" || (!path.isEmpty && pseudo.scheme != nil) else { return nil }
-        if let authority = pseudo.authority { others.insert(("host", authority), at: 0) }
-        let target = HTTPHead.split(path)
-        let headers = HTTPHeaderFields(others)
-        var length: Int?
-        for value in headers.values("content-length") {
-            guard let number = Self.length(value), length ?? number == number else { return nil }
-            length = number
-        }
-        self.length = length
-        head = HTTPHead(method: method, path: target.path, query: target.query, headers: headers, client: client)
-    }
-
+/// What fields may look like over HTTP/2 (RFC 9113, section 8.2.1).
+enum HTTP2FieldSyntax {
     /// Whether the fields behind a body are well-formed.
     static func areTrailers(_ fields: HPACKHeaders) -> Bool {
         for (name, value, _) in fields where !isName(name) || !isValue(value) { return false }
         return true
     }
 
-    private static func length(_ text: String) -> Int? {
-        guard text.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else { return nil }
-        return Int(text)
-    }
-
     /// Names are tokens without capital letters.
-    private static func isName(_ name: String) -> Bool {
+    static func isName(_ name: String) -> Bool {
         !name.isEmpty
             && name.utf8.allSatisfy {
                 ($0 >= 0x61 && $0 <= 0x7A) || ($0 >= 0x30 && $0 <= 0x39) || Self.isMark($0)
@@ -161,16 +116,7 @@ struct HTTP2RequestHead {
 
     /// What would end a field of HTTP/1.1 is malformed. Blanks around a value are not allowed either, but clients of
     /// gRPC send them.
-    private static func isValue(_ value: String) -> Bool {
+    static func isValue(_ value: String) -> Bool {
         value.utf8.allSatisfy { $0 != 0 && $0 != 0x0A && $0 != 0x0D }
-    }
-
-    /// Fields about a connection of HTTP/1.1 have no place here.
-    private static func isAllowed(_ name: String, _ value: String) -> Bool {
-        switch name {
-        case "connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade": false
-        case "te": value == "trailers"
-        default: true
-        }
     }
 }
