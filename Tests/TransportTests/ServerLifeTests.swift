@@ -1,4 +1,5 @@
 import NIOCore
+import NIOEmbedded
 import NIOPosix
 import Pipeline
 import Synchronization
@@ -169,6 +170,34 @@ import Testing
         let expected = try whole.output()
         #expect(try dripped.output() == expected)
         #expect(whole.service.requests.count == 6)
+    }
+
+    /// As on a port for gRPC alone: each one that stayed counted would leave room for one less.
+    @Test func clientsOfAVersionThatIsNotSpokenAreNotCountedForEver() throws {
+        struct NotSpoken: Error {}
+        let connections = HTTPServerConnections(limit: 1)
+        let registry = HTTPConnectionRegistry(connections)
+        for _ in 0..<2 {
+            #expect(connections.admitOne())
+            let channel = EmbeddedChannel()
+            let detector = HTTPVersionDetector(registry: registry, timeout: .seconds(1)) { _, _ in throw NotSpoken() }
+            try channel.pipeline.syncOperations.addHandler(detector)
+            channel.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1), promise: nil)
+            try channel.writeInbound(ByteBuffer(string: "GET / HTTP/1.1\r\n"))
+            #expect(!channel.isActive)
+            #expect(connections.count.load(ordering: .relaxed) == 0)
+        }
+    }
+
+    @Test func bytesBehindMalformedOnesTakeNoAnswerAway() throws {
+        let harness = try ServerHarness(ScriptedService(answer: nil))
+        try harness.send("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n\0\0\0")
+        try harness.send("and more")
+        #expect(harness.isOpen)
+        harness.service.requests.first?.responder.send(.text(200, "late"))
+        let replies = try harness.replies()
+        #expect(replies.map(\.text) == ["late"])
+        #expect(replies.first?["connection"] == "close")
     }
 
     @Test(arguments: 0..<8)

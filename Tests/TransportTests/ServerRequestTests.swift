@@ -64,6 +64,14 @@ import Testing
         #expect(harness.isOpen)
     }
 
+    @Test func http10ClientsGetNoInterimAnswer() throws {
+        let harness = try ServerHarness()
+        try harness.send("POST /p HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+        #expect(try harness.output() == [])
+        try harness.send("ok")
+        #expect(try harness.replies().map(\.text) == ["POST /p?|ok"])
+    }
+
     /// Whether a client that expected 100 sends its body after another answer is its own choice: what comes next on
     /// the connection cannot be told apart.
     @Test func aRefusedExpectationEndsTheConnection() throws {

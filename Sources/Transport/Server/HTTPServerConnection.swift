@@ -100,7 +100,8 @@ final class HTTPServerConnection: ChannelDuplexHandler, ServedConnection, Answer
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         guard error is HTTPParserError else {
-            context.close(promise: nil)
+            // What comes behind malformed bytes means nothing, and must not take the answer away that is still to go out.
+            if !(error is ByteToMessageDecoderError) { context.close(promise: nil) }
             return
         }
         switch state {
@@ -188,7 +189,8 @@ final class HTTPServerConnection: ChannelDuplexHandler, ServedConnection, Answer
             headers: HTTPHeaderFields(head.headers.map { (name: $0.name, value: $0.value) }), client: client)
         let body = AnnouncedBody(
             length: Self.bodyLength(head.headers),
-            waits: request.headers["expect"].map { equalIgnoringCase($0, "100-continue") } ?? false)
+            waits: head.version == .http1_1
+                && (request.headers["expect"].map { equalIgnoringCase($0, "100-continue") } ?? false))
         guard let authenticator = settings.authenticator, service.needsAuthentication(request) else {
             admit(request, body)
             return
@@ -205,7 +207,8 @@ final class HTTPServerConnection: ChannelDuplexHandler, ServedConnection, Answer
     private struct AnnouncedBody {
         /// In bytes; nil when chunked, 0 without one.
         let length: Int?
-        /// The client sends it only when told to.
+        /// The client sends it only when told to; one of HTTP/1.0 would take 100 Continue for the answer (RFC 9110,
+        /// section 10.1.1).
         let waits: Bool
     }
 

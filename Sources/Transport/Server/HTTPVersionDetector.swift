@@ -62,6 +62,8 @@ final class HTTPVersionDetector: ChannelInboundHandler, RemovableChannelHandler,
             context.fireChannelReadComplete()
             context.pipeline.syncOperations.removeHandler(self, promise: nil)
         } catch {
+            // Nobody took it: it is this one's again, to be counted until it is closed.
+            registry.add(self)
             context.close(promise: nil)
         }
     }
