@@ -290,3 +290,15 @@ let package = Package(
         .testTarget(name: "HouseRulesTests", swiftSettings: strict),
     ]
 )
+
+// Fuzzers of what lives on event loops need NIO, which `scripts/fuzz` builds with the sanitizer for them.
+if Context.environment["MARTLET_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "FuzzConnections",
+            dependencies: [
+                "Transport", "Compression", "OTLP", "Pipeline", "TestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+            ], path: "Fuzz/Connections", swiftSettings: strict))
+}
