@@ -126,8 +126,13 @@ extension ConfigNode {
     private func write(
         _ scalar: ConfigScalar, to writer: borrowing YAMLWriter, redacting: Bool, isSecret: Bool
     ) throws(YAMLWriter.Failed) {
-        if case .null = scalar.value, substitutedText?.isEmpty ?? true {
-            return try writer.scalar("null", isPlain: true)
+        var scalar = scalar
+        if case .null = scalar.value {
+            guard let text = substitutedText, text.utf8.contains(where: { $0 > 0x20 }) else {
+                return try writer.scalar("null", isPlain: true)
+            }
+            // A value such as `#word` is only a comment to YAML, but a string option takes it as it is.
+            if scalar.text.isEmpty { scalar = ConfigScalar(string: text) }
         }
         if isSecret, !scalar.text.isEmpty { return try writer.scalar(ConfigRedaction.mask, isPlain: true) }
         guard case .string = scalar.value else { return try writer.scalar(scalar.text, isPlain: true) }

@@ -154,6 +154,14 @@ import Testing
         #expect(shape(try tree(root.yaml(redacting: false))) == shape(root))
     }
 
+    @Test func `a value that is only a comment to YAML is printed as it is`() throws {
+        let files = ["a": "a: ${env:V}\npassword: ${env:V}\nb: ${env:SPACE}"]
+        let inputs = inputs(environment: ["V": "#word", "SPACE": " "], files: files)
+        let root = try ConfigLoader(inputs: inputs).load(configs: ["a"]).root
+        #expect(try root.yaml(redacting: false) == "a: '#word'\npassword: '#word'\nb: null\n")
+        #expect(try root.yaml() == "a: '#word'\npassword: '[REDACTED]'\nb: null\n")
+    }
+
     @Test(arguments: [
         ("password", true), ("bearer_token", true), ("X-Api-Key", true), ("clientSecret", true), ("key_pem", true),
         ("aws_secret_access_key", true), ("Authorization", true), ("api_key", true), ("token_url", false),

@@ -64,6 +64,15 @@ import Testing
         #expect(harness.isOpen)
     }
 
+    /// A length that is not understood would be one of 0, and pass every limit until its bytes come.
+    @Test(arguments: [("3 ", 3), ("3  ", 3), ("003", 3), ("9223372036854775808", Int.max)])
+    func lengthsAreUnderstood(_ text: String, _ length: Int) throws {
+        let harness = try ServerHarness(
+            ScriptedService { head, length in .answer(.text(200, "\(length ?? -1) \(head.headers["x-a"] ?? "")|")) })
+        try harness.send("POST /p HTTP/1.1\r\nHost: h\r\nX-A: b c\u{e4} \t\r\nContent-Length: \(text)\r\n\r\n")
+        #expect(try harness.replies().map(\.text) == ["\(length) b c\u{e4}|"])
+    }
+
     @Test func http10ClientsGetNoInterimAnswer() throws {
         let harness = try ServerHarness()
         try harness.send("POST /p HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")

@@ -186,9 +186,10 @@ final class HTTPServerConnection: ChannelDuplexHandler, ServedConnection, Answer
         let (path, query) = HTTPHead.split(head.uri)
         let request = HTTPHead(
             method: head.method.rawValue, path: path, query: query,
-            headers: HTTPHeaderFields(head.headers.map { (name: $0.name, value: $0.value) }), client: client)
+            headers: HTTPHeaderFields(head.headers.map { (name: $0.name, value: Self.trimmed($0.value)) }),
+            client: client)
         let body = AnnouncedBody(
-            length: Self.bodyLength(head.headers),
+            length: Self.bodyLength(request.headers),
             waits: head.version == .http1_1
                 && (request.headers["expect"].map { equalIgnoringCase($0, "100-continue") } ?? false))
         guard let authenticator = settings.authenticator, service.needsAuthentication(request) else {
@@ -427,8 +428,17 @@ final class HTTPServerConnection: ChannelDuplexHandler, ServedConnection, Answer
     }
 
     /// Announced size of the body; nil when chunked, 0 without one.
-    private static func bodyLength(_ headers: HTTPHeaders) -> Int? {
-        if headers.contains(name: "transfer-encoding") { return nil }
-        return headers.first(name: "content-length").flatMap { Int($0) } ?? 0
+    private static func bodyLength(_ headers: HTTPHeaderFields) -> Int? {
+        if headers["transfer-encoding"] != nil { return nil }
+        // The parser has seen that these are digits: more of them than fit are more than any limit.
+        return headers["content-length"].map { Int($0) ?? .max } ?? 0
+    }
+
+    /// White space behind a value is no part of it (RFC 9110, section 5.5); the parser leaves it there.
+    private static func trimmed(_ value: String) -> String {
+        let isSpace = { (byte: UInt8) in byte == 0x20 || byte == 0x09 }
+        guard let last = value.utf8.last, isSpace(last) else { return value }
+        guard let end = value.utf8.lastIndex(where: { !isSpace($0) }) else { return "" }
+        return String(Substring(value.utf8[...end]))
     }
 }
