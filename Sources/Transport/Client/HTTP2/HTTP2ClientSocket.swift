@@ -19,6 +19,7 @@ final class HTTP2ClientSocket {
     let easy: UnsafeMutableRawPointer
     /// libcurl looks at it as long as it connects.
     private let target: HTTPTarget
+    private let isDirect: Bool
     private let isPlain: Bool
     /// libcurl writes the cause of a failure here.
     private let errorText: UnsafeMutablePointer<CChar>
@@ -44,6 +45,7 @@ final class HTTP2ClientSocket {
         }
         self.multi = multi
         self.easy = easy
+        self.isDirect = isDirect
         isPlain = isDirect && !target.isTLS
         errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
         errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
@@ -101,6 +103,13 @@ final class HTTP2ClientSocket {
         }
         descriptor = martlet_curl_active_socket(easy)
         guard descriptor >= 0 else { throw HTTPClientError(.failed, origin: target.origin, detail: "no socket") }
+    }
+
+    /// What it is connected to, IPv6 in brackets. Nil through a proxy.
+    var peerAddress: String? {
+        guard isDirect, let found = martlet_curl_peer_address(easy) else { return nil }
+        let text = String(cString: found)
+        return text.utf8.contains(UInt8(ascii: ":")) ? "[\(text)]" : text
     }
 
     /// Sends as much of `output` as goes without waiting.
