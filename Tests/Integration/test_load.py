@@ -133,7 +133,7 @@ def test_an_idle_connection_is_ended(launch):
         assert connection.read_answer().status == 200
         begun = time.monotonic()
         assert connection.is_ended()
-        assert 0.9 < time.monotonic() - begun < 5
+        assert 0.9 < time.monotonic() - begun < 30
 
 
 def test_a_waiting_answer_is_not_cut(launch, sink):
