@@ -116,10 +116,10 @@ class GRPCSink:
     def ids(self):
         return ids_of(*(call.request for call in self.taken if hasattr(call.request, "resource_spans")))
 
-    def wait_for_calls(self, count, timeout=20.0):
+    def wait_for_calls(self, count, timeout=40.0):
         wait_for(lambda: len(self.calls) >= count, f"{count} calls", timeout)
         return self.calls
 
-    def wait_for_spans(self, count, timeout=20.0):
+    def wait_for_spans(self, count, timeout=40.0):
         wait_for(lambda: len(self.ids) >= count, f"{count} spans at the sink", timeout)
         return self.ids
