@@ -445,6 +445,16 @@ def test_tls(launch, grpc_sinks, certificates):
     assert flat(*(call.request for call in sink.taken)) == flat(*sent)
 
 
+def test_a_large_message_over_tls(launch, grpc_sinks, certificates):
+    sink = grpc_sinks(credentials=credentials(certificates))
+    martlet = launch(to(sink.endpoint, compression="none", tls={"ca_file": str(certificates / "ca.crt")}))
+    sent = [traces(300, padding=20_000), traces(5), traces(300, padding=20_000)]
+    for request in sent:
+        assert martlet.post(request).status == 200
+    sink.wait_for_spans(605, 60)
+    assert flat(*(call.request for call in sink.taken)) == flat(*sent)
+
+
 def test_tls_is_the_default(launch, grpc_sinks, certificates):
     """As in otelcol: only `insecure` turns it off."""
     sink = grpc_sinks(credentials=credentials(certificates))
