@@ -197,7 +197,7 @@ def test_deadline(launch, sink):
         begun = time.monotonic()
         with pytest.raises(grpc.RpcError) as failure:
             TraceServiceStub(channel).Export(request_of(1), timeout=0.5)
-        assert failure.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED and time.monotonic() - begun < 5
+        assert failure.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED and time.monotonic() - begun < 30
 
 
 def test_health_service(server, channel):

@@ -21,6 +21,7 @@ from support.grpc_sink import Failure, GRPCSink, fails, first
 from support.otlp import flat, ids_of, traces
 from support.ports import free_port
 from support.process import configuration
+from support.relay import Relay
 from support.waiting import wait_for
 
 SENT = "otelcol_exporter_sent_spans_total"
@@ -231,6 +232,50 @@ def test_a_server_that_hangs(launch, sink):
     assert "timeout" in martlet.log
 
 
+def test_a_connection_that_goes_silent(launch, sink):
+    """Neither end says goodbye. The calls after it take another connection."""
+    relay = Relay(sink.port)
+    try:
+        martlet = launch(to(relay.endpoint, timeout="700ms"))
+        sent = [traces(2)]
+        assert martlet.post(sent[0]).status == 200
+        sink.wait_for_spans(2)
+        before = relay.joined
+        relay.silence()
+        for _ in range(5):
+            sent.append(traces(2))
+            assert martlet.post(sent[-1]).status == 200
+        assert sorted(sink.wait_for_spans(12)) == sorted(ids_of(*sent))
+        assert "timeout" in martlet.log
+        assert before < relay.joined <= before + 3
+    finally:
+        relay.close()
+
+
+def test_a_server_of_few_calls_at_a_time(launch, grpc_sinks):
+    """Calls beyond the server's SETTINGS_MAX_CONCURRENT_STREAMS wait, and none is lost or sent twice."""
+    busy, most, lock = [0], [0], threading.Lock()
+
+    def count(_):
+        with lock:
+            busy[0] += 1
+            most[0] = max(most[0], busy[0])
+        time.sleep(0.01)
+        with lock:
+            busy[0] -= 1
+        return b""
+    sink = grpc_sinks(options=[("grpc.max_concurrent_streams", 2)])
+    sink.behaviour = count
+    martlet = launch(to(sink.endpoint, sending_queue={"num_consumers": 20}))
+    sent = [traces(1) for _ in range(60)]
+    for request in sent:
+        assert martlet.post(request).status == 200
+    sink.wait_for_spans(60)
+    assert sorted(sink.ids) == sorted(ids_of(*sent))
+    assert most[0] == 2
+    assert "will retry" not in martlet.log
+
+
 @pytest.mark.parametrize("says", [b"", b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", b"\x00" * 100],
                          ids=["nothing", "http1", "zeros"])
 def test_a_server_of_something_else(launch, says):
@@ -397,6 +442,16 @@ def test_tls(launch, grpc_sinks, certificates):
     for request in sent:
         martlet.post(request)
     sink.wait_for_spans(30)
+    assert flat(*(call.request for call in sink.taken)) == flat(*sent)
+
+
+def test_a_large_message_over_tls(launch, grpc_sinks, certificates):
+    sink = grpc_sinks(credentials=credentials(certificates))
+    martlet = launch(to(sink.endpoint, compression="none", tls={"ca_file": str(certificates / "ca.crt")}))
+    sent = [traces(300, padding=20_000), traces(5), traces(300, padding=20_000)]
+    for request in sent:
+        assert martlet.post(request).status == 200
+    sink.wait_for_spans(605, 60)
     assert flat(*(call.request for call in sink.taken)) == flat(*sent)
 
 

@@ -228,8 +228,8 @@ def test_a_full_log_decides_and_refuses(launch, sink, tmp_path):
         assert martlet.metric("martlet_storage_bytes", processor="tail_sampling", data_type="traces") <= 1 << 20
     assert len(sent) == 300, refused
     assert martlet.metric(DECISIONS, trigger="storage") > 100
-    # Of 3 MiB at least two thirds have gone on.
-    wait_for(lambda: len(sink.ids) >= 400, "what was decided about early", 30)
+    # The log holds a third of the 3 MiB at most: about 102 requests.
+    wait_for(lambda: len(sink.ids) >= 380, "what was decided about early", 60)
     kill(martlet)
     martlet.start(30)
     assert martlet.metric(HELD) + len(set(sink.ids)) / 2 >= 300

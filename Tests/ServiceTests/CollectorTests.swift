@@ -20,8 +20,8 @@ import Transport
     @Test func startsAndStopsOnce() async throws {
         let collector = try collector(configuration())
         try collector.start()
-        await collector.stop(timeout: .seconds(5))
-        await collector.stop(timeout: .seconds(5))
+        await collector.stop(timeout: .seconds(60))
+        await collector.stop(timeout: .seconds(60))
     }
 
     @Test func stopsWithoutStart() async throws {
@@ -29,7 +29,7 @@ import Transport
             configuration(
                 exporters: "debug:", extensions: "health_check: {endpoint: '127.0.0.1:0'}",
                 service: "extensions: [health_check]\npipelines: {traces: {receivers: [otlp], exporters: [debug]}}"))
-        await collector.stop(timeout: .seconds(5))
+        await collector.stop(timeout: .seconds(60))
         await collector.stop(timeout: .zero)
     }
 
@@ -55,7 +55,7 @@ import Transport
             )
             let error = #expect(throws: HTTPServerBindError.self) { try collector.start() }
             #expect(error?.description.contains("127.0.0.1:\(port)") == true)
-            await collector.stop(timeout: .seconds(5))
+            await collector.stop(timeout: .seconds(60))
             await collector.stop(timeout: .zero)
         }
     }
@@ -65,7 +65,7 @@ import Transport
             let telemetry = "{metrics: {address: '127.0.0.1:\(port)'}, logs: {level: fatal}}"
             let collector = try collector(configuration(telemetry: telemetry))
             #expect(throws: HTTPServerBindError.self) { try collector.start() }
-            await collector.stop(timeout: .seconds(5))
+            await collector.stop(timeout: .seconds(60))
         }
     }
 
@@ -75,7 +75,7 @@ import Transport
         let collector = try collector(configuration(exporters: exporters, service: service))
         let error = #expect(throws: (any Error).self) { try collector.start() }
         #expect(error.map { "\($0)" }?.contains("/nonexistent/directory") == true)
-        await collector.stop(timeout: .seconds(5))
+        await collector.stop(timeout: .seconds(60))
     }
 }
 

@@ -90,7 +90,7 @@ import Testing
         #expect(error.isRetryable)
         #expect(error.maybeReceived)
         #expect(error.detail == "waiting for the answer")
-        #expect(elapsed >= 80_000_000 && elapsed < 5_000_000_000)
+        #expect(elapsed >= 80_000_000 && elapsed < 60_000_000_000)
         check(error, server.port)
         let expired = try #require(failure(await client.send(post(server.url, timeout: .zero))))
         #expect(expired.code == .timeout)

@@ -45,7 +45,6 @@ struct HTTPTarget: ~Copyable {
     /// Puts `name` in the place of the host, so that TLS asks for it. Connections need `connectTo(host)` then, and
     /// requests a `Host`.
     /// - Returns: false when `name` is no host name.
-    @discardableResult
     func overrideName(_ name: String) -> Bool {
         martlet_curl_url_set(handle, CURLUPART_HOST, name, 0) == CURLUE_OK
     }

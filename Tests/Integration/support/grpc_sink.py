@@ -59,10 +59,11 @@ class GRPCSink:
     """Listens on a loopback port until `close`. `behaviour` is called with each `Call` and returns the answer's bytes
     or a `Failure`."""
 
-    def __init__(self, address="127.0.0.1", port=None, credentials=None):
+    def __init__(self, address="127.0.0.1", port=None, credentials=None, options=()):
         self.port = port or free_port()
         self.address = address
         self.credentials = credentials
+        self.options = list(options)
         self.behaviour = accept
         self.lock = threading.Lock()
         self.calls = []
@@ -75,7 +76,7 @@ class GRPCSink:
 
     def start(self):
         self.server = grpc.server(futures.ThreadPoolExecutor(16), options=[
-            ("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1)])
+            ("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1), *self.options])
         for service, request in REQUESTS.items():
             method = grpc.unary_unary_rpc_method_handler(
                 self.handle, request_deserializer=request.FromString, response_serializer=bytes)
@@ -115,10 +116,10 @@ class GRPCSink:
     def ids(self):
         return ids_of(*(call.request for call in self.taken if hasattr(call.request, "resource_spans")))
 
-    def wait_for_calls(self, count, timeout=20.0):
+    def wait_for_calls(self, count, timeout=40.0):
         wait_for(lambda: len(self.calls) >= count, f"{count} calls", timeout)
         return self.calls
 
-    def wait_for_spans(self, count, timeout=20.0):
+    def wait_for_spans(self, count, timeout=40.0):
         wait_for(lambda: len(self.ids) >= count, f"{count} spans at the sink", timeout)
         return self.ids

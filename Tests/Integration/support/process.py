@@ -70,7 +70,7 @@ class Martlet:
                 preexec_fn=_die_with_parent)
         return self
 
-    def start(self, timeout=15.0):
+    def start(self, timeout=40.0):
         self.launch()
         wait_for(self.is_ready_or_ended, "ready", timeout)
         assert self.process.poll() is None, f"ended with {self.process.returncode} at the start:\n{self.log}"

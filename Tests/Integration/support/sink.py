@@ -167,11 +167,11 @@ class Sink:
         """The span ids of accepted requests, with repetitions."""
         return ids_of(*self.requests)
 
-    def wait_for_spans(self, count, timeout=10.0):
+    def wait_for_spans(self, count, timeout=40.0):
         wait_for(lambda: len(self.ids) >= count, f"{count} spans at the sink", timeout)
         return self.ids
 
-    def wait_for_deliveries(self, count, timeout=10.0):
+    def wait_for_deliveries(self, count, timeout=40.0):
         wait_for(lambda: len(self.deliveries) >= count, f"{count} requests at the sink", timeout)
         return self.deliveries
 

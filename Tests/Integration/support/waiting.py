@@ -4,7 +4,7 @@ import time
 POLL_SECONDS = 0.01
 
 
-def wait_for(condition, what, timeout=10.0, poll=POLL_SECONDS):
+def wait_for(condition, what, timeout=30.0, poll=POLL_SECONDS):
     """The first true value of `condition()`; fails the test, saying what was waited for, after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:

@@ -145,6 +145,12 @@ static inline int martlet_curl_active_socket(CURL *handle) {
     return martlet_curl.easy_getinfo(handle, CURLINFO_ACTIVESOCKET, &found) ? -1 : found;
 }
 
+// Of the peer that a handle has connected to, numeric; valid as long as the handle. NULL when libcurl does not know.
+static inline const char *martlet_curl_peer_address(CURL *handle) {
+    const char *found = NULL;
+    return martlet_curl.easy_getinfo(handle, CURLINFO_PRIMARY_IP, &found) ? NULL : found;
+}
+
 // 0 when libcurl does not know.
 static inline long martlet_curl_getinfo_long(CURL *handle, CURLINFO info) {
     long value = 0;

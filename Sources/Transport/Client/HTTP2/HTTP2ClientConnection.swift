@@ -8,8 +8,8 @@ final class HTTP2ClientConnection {
     let destination: String
     /// `host:port`.
     let origin: String
-    /// What it was told to connect to, if it was.
-    let address: String?
+    /// What it was told to connect to, if it was; later, what it is connected to, where addresses take turns.
+    private(set) var address: String?
     let socket: HTTP2ClientSocket
     let session: HTTP2ClientSession
     private var output = HTTP2Output()
@@ -38,8 +38,9 @@ final class HTTP2ClientConnection {
         lastUsed = now
     }
 
-    func opened(_ now: UInt64) {
+    func opened(_ now: UInt64, rotatesAddresses: Bool) {
         isOpen = true
+        if rotatesAddresses, address == nil { address = socket.peerAddress }
         lastReceived = now
     }
 

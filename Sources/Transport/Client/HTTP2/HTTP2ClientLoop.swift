@@ -64,7 +64,9 @@ struct HTTP2ClientLoop: ~Copyable {
             address = rotation(call.origin).next(now: now, except: call.failedAddresses)
         }
         let known = connections.first {
-            $0.takesCalls && $0.destination == call.destination && $0.address == address
+            $0.takesCalls && $0.destination == call.destination
+                // One that is being made may come to have the address.
+                && ($0.address == address || $0.address == nil && !$0.isOpen && call.failedAddresses.isEmpty)
         }
         if let known { return known.append(call) }
         do throws(HTTPClientError) {
@@ -100,8 +102,8 @@ struct HTTP2ClientLoop: ~Copyable {
             else { continue }
             do throws(HTTPClientError) {
                 try connection.socket.opened(message.pointee.data.result)
-                connection.opened(now)
                 if let address = connection.address { rotations[connection.origin]?.connected(address) }
+                connection.opened(now, rotatesAddresses: core.settings.rotatesAddresses)
             } catch {
                 failOver(connection, error, now)
             }

@@ -19,6 +19,7 @@ final class HTTP2ClientSocket {
     let easy: UnsafeMutableRawPointer
     /// libcurl looks at it as long as it connects.
     private let target: HTTPTarget
+    private let isDirect: Bool
     private let isPlain: Bool
     /// libcurl writes the cause of a failure here.
     private let errorText: UnsafeMutablePointer<CChar>
@@ -32,7 +33,7 @@ final class HTTP2ClientSocket {
     /// Begins to connect. `opened` is to be called when libcurl is through with the handle.
     ///
     /// - Parameter address: to connect to in place of the host's; IPv6 in brackets.
-    /// - Throws: `.invalidRequest`, or `.failed` when libcurl refuses.
+    /// - Throws: `.invalidRequest`, `.tls` without the TLS library that it takes, or `.failed` when libcurl refuses.
     init(
         _ url: String, _ settings: HTTPClientSettings, address: String?, isDirect: Bool, multi: UnsafeMutableRawPointer
     ) throws(HTTPClientError) {
@@ -44,17 +45,27 @@ final class HTTP2ClientSocket {
         }
         self.multi = multi
         self.easy = easy
+        self.isDirect = isDirect
         isPlain = isDirect && !target.isTLS
         errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
         errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
         var connectHost = address
+        var isNamed = true
         if let name = settings.tls.serverNameOverride, target.isTLS {
             connectHost = connectHost ?? target.host
-            target.overrideName(name)
+            isNamed = target.overrideName(name)
         }
         connectTo = connectHost.flatMap { martlet_curl_slist_append(nil, target.connectTo($0)) }
-        let origin = target.origin
+        let (origin, isTLS) = (target.origin, target.isTLS)
         self.target = target
+        guard isNamed else {
+            throw HTTPClientError(
+                .invalidRequest, origin: origin, detail: "server_name_override is not a host name")
+        }
+        if isTLS, martlet_curl_offer_http2(easy) != CURLE_OK {
+            throw HTTPClientError(
+                .tls, origin: origin, detail: "HTTP/2 over TLS needs libcurl with OpenSSL: install libcurl4")
+        }
         guard configure(settings), martlet_curl_multi_add_handle(multi, easy) == CURLM_OK else {
             throw HTTPClientError(.failed, origin: origin, detail: "libcurl refused an option")
         }
@@ -80,8 +91,6 @@ final class HTTP2ClientSocket {
         options.set(CURLOPT_CURLU, UnsafeRawPointer(target.handle))
         options.set(CURLOPT_CONNECT_TO, connectTo)
         options.setProxy(settings, isLoopback: target.isLoopback)
-        // libcurl would speak HTTP/2 itself if it saw that it was agreed on.
-        if target.isTLS { options.check(martlet_curl_offer_http2(easy)) }
         return settings.tls.apply(to: easy) && options.areAccepted
     }
 
@@ -94,6 +103,13 @@ final class HTTP2ClientSocket {
         }
         descriptor = martlet_curl_active_socket(easy)
         guard descriptor >= 0 else { throw HTTPClientError(.failed, origin: target.origin, detail: "no socket") }
+    }
+
+    /// What it is connected to, IPv6 in brackets. Nil through a proxy.
+    var peerAddress: String? {
+        guard isDirect, let found = martlet_curl_peer_address(easy) else { return nil }
+        let text = String(cString: found)
+        return text.utf8.contains(UInt8(ascii: ":")) ? "[\(text)]" : text
     }
 
     /// Sends as much of `output` as goes without waiting.
