@@ -128,11 +128,11 @@ extension ConfigNode {
     ) throws(YAMLWriter.Failed) {
         var scalar = scalar
         if case .null = scalar.value {
-            guard let text = substitutedText, text.utf8.contains(where: { $0 > 0x20 }) else {
+            // A value such as `#word` is only a comment to YAML, but a string option takes it as it is.
+            guard scalar.text.isEmpty, let text = substitutedText, text.utf8.contains(where: { $0 > 0x20 }) else {
                 return try writer.scalar("null", isPlain: true)
             }
-            // A value such as `#word` is only a comment to YAML, but a string option takes it as it is.
-            if scalar.text.isEmpty { scalar = ConfigScalar(string: text) }
+            scalar = ConfigScalar(string: text)
         }
         if isSecret, !scalar.text.isEmpty { return try writer.scalar(ConfigRedaction.mask, isPlain: true) }
         guard case .string = scalar.value else { return try writer.scalar(scalar.text, isPlain: true) }

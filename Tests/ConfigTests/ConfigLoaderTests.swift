@@ -155,11 +155,11 @@ import Testing
     }
 
     @Test func `a value that is only a comment to YAML is printed as it is`() throws {
-        let files = ["a": "a: ${env:V}\npassword: ${env:V}\nb: ${env:SPACE}"]
-        let inputs = inputs(environment: ["V": "#word", "SPACE": " "], files: files)
+        let files = ["a": "a: ${env:V}\npassword: ${env:V}\nb: ${env:SPACE}\nc: ${env:NULL}"]
+        let inputs = inputs(environment: ["V": "#word", "SPACE": " ", "NULL": "~"], files: files)
         let root = try ConfigLoader(inputs: inputs).load(configs: ["a"]).root
-        #expect(try root.yaml(redacting: false) == "a: '#word'\npassword: '#word'\nb: null\n")
-        #expect(try root.yaml() == "a: '#word'\npassword: '[REDACTED]'\nb: null\n")
+        #expect(try root.yaml(redacting: false) == "a: '#word'\npassword: '#word'\nb: null\nc: null\n")
+        #expect(try root.yaml() == "a: '#word'\npassword: '[REDACTED]'\nb: null\nc: null\n")
     }
 
     @Test(arguments: [
