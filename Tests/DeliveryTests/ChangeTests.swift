@@ -32,10 +32,6 @@ import Testing
             try Samples.spans(serials), context: RequestContext(), receipt: Receipt { #expect($0 == nil) })
     }
 
-    private func until(_ condition: () -> Bool) async throws {
-        while !condition() { try await Task.sleep(for: .milliseconds(1)) }
-    }
-
     @Test func whatWaitsGoesToTheNewExporterAndWhatIsUnderWayEndsWhereItIs() async throws {
         let scheduler = ManualScheduler()
         let (old, new) = (FakeExporter(), FakeExporter())
@@ -47,7 +43,7 @@ import Testing
         while held.count < 2, let next = await attempts.next() { held.append(next) }
         held.sort { Samples.serials($0.request)[0] < Samples.serials($1.request)[0] }
         held[0].completion(.retryable("not now", after: .seconds(60)))
-        #expect(delivery.status.waitingRetries == 1)
+        try await until { delivery.status.waitingRetries == 1 }
 
         #expect(delivery.canChange(to: settings()))
         let change = try delivery.change(to: settings(), exporter: new, workers: nil)
@@ -61,7 +57,7 @@ import Testing
         held = []
         try await until { old.lifecycle == ["start", "shutdown"] }
         first.completion(.delivered)
-        #expect(delivery.status.queueSize == 0)
+        try await until { delivery.status.queueSize == 0 }
         _ = await delivery.drain(deadline: scheduler.now() + .seconds(1))
         #expect(new.lifecycle == ["start", "shutdown"] && old.lifecycle == ["start", "shutdown"])
     }
@@ -143,14 +139,16 @@ import Testing
         while !delivery.pauseRetiring() { try await Task.sleep(for: .milliseconds(1)) }
         first?.completion(.delivered)
         first = nil
-        #expect(delivery.status.queueSize == 0 && old.lifecycle == ["start"], "empty, and still there")
+        try await until { delivery.status.queueSize == 0 }
+        #expect(old.lifecycle == ["start"], "empty, and still there")
         try delivery.change(to: settings(), exporter: new, workers: nil).commit()
         #expect(await ending.value == nil)
         try await until { old.lifecycle == ["start", "shutdown"] }
         try hand(2..<3, to: delivery)
         var moved = new.attempts.makeAsyncIterator()
         try #require(await moved.next()).completion(.delivered)
-        #expect(delivery.status.queueSize == 0 && new.lifecycle == ["start"])
+        try await until { delivery.status.queueSize == 0 }
+        #expect(new.lifecycle == ["start"])
 
         // Out of use again, and this time nobody wants it.
         let second = Task { await delivery.retire() }

@@ -52,7 +52,7 @@ import Testing
         #expect(delivery.status.inFlight == 1)
         attempt.completion(.delivered)
         attempt.completion(.delivered)
-        #expect(delivery.status.queueSize == 0)
+        try await until { delivery.status.queueSize == 0 }
         let report = await delivery.drain(deadline: scheduler.now() + .seconds(1))
         #expect(report == DeliveryReport())
         #expect(exporter.lifecycle == ["start", "shutdown"])
@@ -70,7 +70,7 @@ import Testing
         delivery.consume(try Samples.spans(1..<3), context: RequestContext(), receipt: answer.receipt)
         var attempts = exporter.attempts.makeAsyncIterator()
         try #require(await attempts.next()).completion(.retryable("down", after: nil))
-        #expect(delivery.status.waitingRetries == 1)
+        try await until { delivery.status.waitingRetries == 1 }
         scheduler.advance(.seconds(5))
         try #require(await attempts.next()).completion(.delivered)
         #expect(try await answer.value() == nil)
@@ -149,7 +149,7 @@ import Testing
         scheduler.advance(.seconds(5))
         var attempts = exporter.attempts.makeAsyncIterator()
         try #require(await attempts.next()).completion(.delivered)
-        #expect(delivery.status.queueSize == 0)
+        try await until { delivery.status.queueSize == 0 }
         _ = await delivery.drain(deadline: scheduler.now() + .seconds(1))
     }
 

@@ -128,3 +128,9 @@ final class Gate: Sendable {
         lock.unlock(withValue: 1)
     }
 }
+
+/// Waits for what another thread does: an attempt may be completed before the call that began it has returned, and counts
+/// when it has.
+func until(_ condition: () -> Bool) async throws {
+    while !condition() { try await Task.sleep(for: .milliseconds(1)) }
+}

@@ -27,7 +27,7 @@ import Testing
             throw error
         }
         // Far away: other tests may keep every thread of the tasks busy for a while.
-        await graph.stop(deadline: .now + .seconds(600), logger: environment.log.logger("test"))
+        await graph.stop(deadline: .now + .seconds(3600), logger: environment.log.logger("test"))
         try await environment.shutDown()
         return environment
     }
