@@ -114,6 +114,21 @@ import Testing
         #expect(harness.session.room == 0)
     }
 
+    @Test func aRefusedCallWaitsForAnAnswer() throws {
+        let harness = try HTTP2ClientHarness(peer: [(3, 3)])
+        for _ in 0..<3 { try harness.begin() }
+        try harness.receive(HTTP2ClientHarness.reset(5, 7))
+        #expect(harness.outcomes() == ["reset again untouched"])
+        #expect(harness.session.room == 0)
+        try harness.receive(HTTP2ClientHarness.answer(1))
+        #expect(harness.session.room == 2)
+        // With none under way, one may be tried.
+        try harness.receive(HTTP2ClientHarness.answer(3))
+        try harness.begin()
+        try harness.receive(HTTP2ClientHarness.reset(7, 7))
+        #expect(harness.session.room == 1)
+    }
+
     @Test func whatTheServerDidNotTouchMayBeSentAgain() throws {
         let harness = try HTTP2ClientHarness()
         for _ in 0..<4 { try harness.begin(body: 10) }

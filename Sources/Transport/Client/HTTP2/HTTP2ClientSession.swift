@@ -42,6 +42,8 @@ final class HTTP2ClientSession {
     private var peerWindow = 65_535
     private var peerFrameSize = 16 << 10
     private var peerStreams = Int.max
+    /// Calls under way that the peer takes for certain since it refused one, whatever its SETTINGS say.
+    private var provenStreams = Int.max
 
     /// Acknowledgements that are not in an output.
     private var acknowledgements = 0
@@ -68,7 +70,7 @@ final class HTTP2ClientSession {
     }
 
     /// Calls that may begin now.
-    var room: Int { isReady && !isClosing ? max(0, peerStreams - streams.count) : 0 }
+    var room: Int { isReady && !isClosing ? max(0, min(peerStreams, provenStreams) - streams.count) : 0 }
 
     /// Calls under way.
     var calls: Int { streams.count }
@@ -263,6 +265,8 @@ extension HTTP2ClientSession {
         let isRefused = code == HTTP2ErrorCode.refusedStream.rawValue
         let detail = "the server reset the stream with code \(code)"
         end(stream, nil)
+        // The peer may count calls that we have seen the end of: the refused one waits for another's answer.
+        if isRefused { provenStreams = max(1, streams.count) }
         outcomes.append(
             .failed(
                 stream.call, Self.error(.reset, stream, detail, maybeReceived: !isRefused), mayResend: isRefused))
@@ -322,6 +326,7 @@ extension HTTP2ClientSession {
 
     private func answer(_ stream: HTTP2ClientStream) {
         hasAnswered = true
+        if provenStreams < Int.max { provenStreams += 1 }
         // The peer does not want the rest of the body (RFC 9113, section 8.1).
         end(stream, stream.unsent > 0 ? .cancel : nil)
         outcomes.append(.answered(stream.call, stream.response))
